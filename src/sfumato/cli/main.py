@@ -1,0 +1,79 @@
+"""The ``sfumato`` command. Only this room prints or exits; the library raises."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from sfumato import __version__
+from sfumato.cli import backends, cut, paint, replay, styles, weights
+from sfumato.errors import SfumatoError
+
+app = typer.Typer(
+    name="sfumato",
+    help="Paint the part of a picture that you choose, and keep the rest.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+app.command("paint")(paint.paint)
+app.command("cut")(cut.cut)
+app.command("replay")(replay.replay)
+app.command("styles")(styles.styles)
+app.command("backends")(backends.backends)
+app.add_typer(weights.app, name="weights")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sfumato {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 some inputs failed, 2 a clear sentence said why."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        app([a for a in arguments if a != "--debug"], prog_name="sfumato")
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; there is nobody to tell
+        sys.exit(2)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(_sentence(error), 2)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, SfumatoError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory; try a smaller picture or a smaller --size"
+    return f"unexpected error: {type(error).__name__}: {error} (--debug shows where)"
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"sfumato: {message}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

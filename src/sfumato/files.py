@@ -1,0 +1,285 @@
+"""Jobs on files: read, paint or cut, write; shared by the command line and the server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from sfumato import manifest as manifests
+from sfumato import pipeline, regions, registry, styles
+from sfumato.errors import PictureError, UsageError
+from sfumato.io import pictures
+from sfumato.io._files import write_whole
+from sfumato.io.icc import quantise, unit
+from sfumato.io.pictures import Picture
+from sfumato.manifest import LayerRecord, Manifest
+from sfumato.pipeline import Layer, Report
+from sfumato.settings import Settings
+from sfumato.studio import Studio
+from sfumato.types import Alpha, Painting
+
+READABLE = frozenset(
+    f".{suffix}"
+    for suffix in (
+        "avif bmp gif heic heif jp2 jpeg jpg png ppm tga tif tiff webp".split()  # noqa: SIM905
+    )
+)
+"""Endings by which a folder's pictures are told from its other files."""
+
+STREAM = "-"
+"""Stands for standard input as a photo, and standard output as a target."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Layers ready to paint, with the records that a manifest needs."""
+
+    layers: tuple[Layer, ...]
+    records: tuple[LayerRecord, ...]
+    masks: tuple[Path, ...]
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Style and mask files, which no output may overwrite."""
+        styles_ = tuple(Path(r.file.path) for r in self.records if r.file)
+        return styles_ + self.masks
+
+
+def prepare(specs: Sequence[tuple[str, str, str | None]]) -> Job:
+    """Read regions and styles once, before any photo: (region, style, stylizer) triples.
+
+    Raises:
+        UsageError: a region or style is wrong, or there is none.
+        PictureError: a style or mask file is not a picture.
+    """
+    if not specs:
+        raise UsageError("nothing to paint: give --style STYLE, or --paint 'REGION=STYLE'")
+    layers, records, masks = [], [], []
+    for region, spec, stylizer in specs:
+        masks += _masks(region)
+        style = styles.resolve(spec)
+        layers.append(Layer(region, style, stylizer))
+        file = None if styles.is_built_in(spec) else manifests.record(Path(spec))
+        records.append(LayerRecord(region=region, style=spec, stylizer=stylizer, file=file))
+        registry.find("stylize", stylizer or registry.DEFAULTS["stylize"])
+    for mask in masks:
+        pictures.read_mask(mask)  # a bad mask is no fault of any one photo: say so at once
+    return Job(tuple(layers), tuple(records), tuple(masks))
+
+
+def paint_file(
+    source: str | Path,
+    target: str | Path,
+    job: Job,
+    studio: Studio,
+    *,
+    quality: int | None = None,
+    overwrite: bool = False,
+    with_manifest: bool = False,
+    report: Report | None = None,
+) -> Painting:
+    """Paint one photo file (or ``-``) to another.
+
+    Raises:
+        SfumatoError: with one clear sentence; then nothing has been written.
+    """
+    check_target(target, [source, *job.inputs], overwrite)
+    if with_manifest and STREAM in (str(source), str(target)):
+        raise UsageError("a manifest needs files, not pipes: it names them to replay them")
+    quality = quality or pictures.QUALITY
+    picture = read(source)
+    painting = pipeline.paint(styles.opaque(picture), job.layers, studio=studio, report=report)
+    painted = pictures.repaint(picture, painting.image, painting.matte.alpha > 0)
+    write(_show(painted, painting.matte.alpha, job.layers), target, quality, overwrite)
+    if with_manifest:
+        made = manifests.make(Path(source), job.records, job.masks, painting, quality, Path(target))
+        write_whole(manifests.beside(Path(target)), manifests.text(made).encode(), overwrite=True)
+    return painting
+
+
+def replay(
+    manifest: Manifest,
+    target: Path,
+    *,
+    overwrite: bool = False,
+    report: Report | None = None,
+    download: Callable[[str, int, int], None] | None = None,
+) -> Painting:
+    """Make a manifest's picture again.
+
+    Raises:
+        UsageError: an input is gone or has changed.
+        SfumatoError: as for :func:`paint_file`.
+    """
+    if stale := manifest.stale():
+        raise UsageError(f"cannot replay: {'; '.join(stale)}")
+    job = prepare(
+        [(r.region, r.file.path if r.file else r.style, r.stylizer) for r in manifest.layers]
+    )
+    studio = Studio(Settings(**manifest.settings), download)
+    return paint_file(
+        manifest.photo.path, target, job, studio,
+        quality=manifest.quality, overwrite=overwrite, report=report,
+    )  # fmt: skip
+
+
+def cut_file(
+    source: str | Path,
+    target: str | Path,
+    region: str,
+    studio: Studio,
+    *,
+    mask_only: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Cut a region out of a photo file: RGBA, or with ``mask_only`` the alpha as a grey picture.
+
+    Raises:
+        SfumatoError: with one clear sentence; then nothing has been written.
+    """
+    check_target(target, [source, *_masks(region)], overwrite)
+    picture = read(source)
+    matte = pipeline.cut(styles.opaque(picture), region, studio=studio)
+    alpha = matte.alpha
+    if picture.alpha is not None:
+        alpha = alpha * unit(picture.alpha)
+    if mask_only:
+        pictures.write_alpha(alpha, _stream(target), overwrite=overwrite)
+        return
+    soft = (alpha > 0) & (alpha < 1)  # solid pixels keep the photo's own bytes
+    cutout = pictures.repaint(picture, matte.foreground, soft)
+    write(_with_alpha(cutout, alpha), target, pictures.QUALITY, overwrite)
+
+
+def read(source: str | Path) -> Picture:
+    """Read a picture file, or standard input for ``-``."""
+    if str(source) == STREAM:
+        return pictures.read(sys.stdin.buffer.read())
+    return pictures.read(source)
+
+
+def write(picture: Picture, target: str | Path, quality: int, overwrite: bool) -> None:
+    """Write a picture file, or PNG to standard output for ``-``."""
+    pictures.write(picture, _stream(target), quality=quality, overwrite=overwrite)
+
+
+def expand(photos: Sequence[str]) -> list[str]:
+    """Photos with folders replaced by the pictures in them, in order, each once.
+
+    Raises:
+        UsageError: a folder holds no pictures, or a path does not exist.
+    """
+    found: dict[str, None] = {}
+    for photo in photos:
+        path = Path(photo)
+        if photo != STREAM and path.is_dir():
+            inside = [str(p) for p in sorted(path.iterdir()) if _looks_like_picture(p)]
+            if not inside:
+                raise UsageError(f"there are no pictures in the folder {photo}")
+            found.update(dict.fromkeys(inside))
+        else:
+            found[photo] = None
+    return list(found)
+
+
+def targets(photos: Sequence[str], output: str | None, ending: str) -> list[str]:
+    """Where each photo's result goes.
+
+    One photo: ``output`` itself, or inside it if it is a folder. Several: inside the folder
+    ``output`` under their own names. No output: beside the photo, ``NAME-ending.png``.
+
+    Raises:
+        UsageError: several photos but ``output`` is a file or a pipe, or two would collide.
+    """
+    several = len(photos) > 1
+    if output == STREAM and several:
+        raise UsageError("only one picture fits through a pipe; give a folder with -o")
+    if output == STREAM or (output is None and photos == [STREAM]):
+        return [STREAM]
+    if output is not None and not several and not Path(output).is_dir() and output[-1] not in "/\\":
+        return [output]
+    if output is not None and Path(output).is_file():
+        raise UsageError(f"{len(photos)} photos need a folder after -o, but {output} is a file")
+    results = [_target(photo, output, ending) for photo in photos]
+    if len(set(results)) < len(results):
+        twice = next(r for r in results if results.count(r) > 1)
+        raise UsageError(f"two photos would both be written to {twice}; paint them separately")
+    return results
+
+
+def check_targets(targets: Sequence[str], inputs: Iterable[str | Path]) -> None:
+    """Refuse a batch in which one photo's result would overwrite another input.
+
+    Raises:
+        UsageError: saying which.
+    """
+    taken = {Path(path).resolve() for path in inputs if str(path) != STREAM}
+    for target in targets:
+        if target != STREAM and Path(target).resolve() in taken:
+            raise UsageError(f"{target} is an input; choose another name or folder with -o")
+
+
+def make_room(targets: Sequence[str]) -> None:
+    """Make the folder that a batch is written to, if it is not there yet.
+
+    Raises:
+        PictureError: it cannot be made.
+    """
+    if len(targets) > 1:
+        folder = Path(targets[0]).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise PictureError(f"the folder {folder} cannot be made: {reason}") from None
+
+
+def check_target(target: str | Path, inputs: Iterable[str | Path], overwrite: bool) -> None:
+    """Refuse a target that cannot be written, exists, or is an input, before any work is done.
+
+    Raises:
+        UsageError, PictureError: saying what is in the way.
+    """
+    if str(target) == STREAM:
+        return
+    for source in inputs:
+        if str(source) != STREAM and pictures.same_file(source, target):
+            raise UsageError(f"{target} is an input; choose another name with -o")
+    pictures.check_target(target, overwrite=overwrite)
+
+
+def _target(photo: str, folder: str | None, ending: str) -> str:
+    stem = "stdin" if photo == STREAM else Path(photo).stem
+    if folder is None:
+        return str(Path(photo).with_name(f"{stem}-{ending}.png"))
+    return str(Path(folder) / f"{stem}.png")
+
+
+def _masks(region: str) -> list[Path]:
+    """The mask files that a region names."""
+    leaves = regions.leaves(regions.parse(region))
+    return [Path(leaf.path) for leaf in leaves if isinstance(leaf, regions.File)]
+
+
+def _show(picture: Picture, alpha: Alpha, layers: Sequence[Layer]) -> Picture:
+    """Paint on a transparent place shows; painting everything keeps the picture's outline."""
+    if picture.alpha is None or all(layer.region.strip() == "everything" for layer in layers):
+        return picture
+    return _with_alpha(picture, np.maximum(unit(picture.alpha), alpha))
+
+
+def _with_alpha(picture: Picture, alpha: Alpha) -> Picture:
+    return replace(picture, alpha=quantise(alpha, picture.native.dtype))
+
+
+def _stream(target: str | Path) -> str | Path | BinaryIO:
+    return sys.stdout.buffer if str(target) == STREAM else target
+
+
+def _looks_like_picture(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in READABLE and path.name[0] != "."

@@ -1,0 +1,60 @@
+"""Pictures made smaller, larger, or padded; the one place that chooses interpolations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+
+def fit(image: Floats, size: int) -> NDArray[np.float32]:
+    """Shrink to ``size`` pixels on the longer side; smaller pictures stay as they are.
+
+    Args:
+        image: floats ``[H, W]`` or ``[H, W, C]``, 0..1.
+        size: longest side allowed, in pixels.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, size / max(height, width))
+    return resize(image, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+def resize(image: Floats, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Resize to ``(height, width)``: area mean for the sides that shrink, then bicubic for those
+    that grow (its overshoot is clipped).
+
+    Args:
+        image: floats ``[H, W]`` or ``[H, W, C]``, 0..1.
+        shape: new height and width.
+
+    Returns:
+        float32, 0..1, same number of axes; the same array if nothing changes.
+    """
+    result = np.asarray(image, dtype=np.float32)
+    height, width = shape
+    shrunk = min(height, image.shape[0]), min(width, image.shape[1])
+    for (h, w), method in ((shrunk, cv2.INTER_AREA), ((height, width), cv2.INTER_CUBIC)):
+        if result.shape[:2] != (h, w):
+            scaled = cv2.resize(result, (w, h), interpolation=method)
+            result = np.clip(scaled.reshape(h, w, *image.shape[2:]), 0, 1)
+    return result
+
+
+def pad_to_multiple(image: Floats, multiple: int, minimum: int = 1) -> NDArray[np.float32]:
+    """Mirror the right and bottom edges outwards until both sides divide by ``multiple``.
+
+    Crop the result of the work with ``[:H, :W]``.
+
+    Args:
+        image: floats ``[H, W]`` or ``[H, W, C]``.
+        multiple: what the new sides divide by.
+        minimum: least new side, in pixels.
+    """
+    margins = [-(-max(n, minimum) // multiple) * multiple - n for n in image.shape[:2]]
+    pads = [(0, margin) for margin in margins] + [(0, 0)] * (image.ndim - 2)
+    padded = np.pad(image, pads, mode="reflect") if any(margins) else image
+    return np.ascontiguousarray(padded, dtype=np.float32)

@@ -1,0 +1,69 @@
+"""From a net's soft map to the segments of a single thing."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from sfumato.errors import UsageError
+from sfumato.types import Alpha, Image, Segments
+
+VISIBLE_RANGE = 2 / 255
+"""A picture whose values differ by less shows one flat colour, and so nothing."""
+
+
+def is_flat(image: Image) -> bool:
+    """Whether a picture ``[H, W, 3]`` shows one colour only.
+
+    Nets trained on photographs answer such a picture with a confident blob.
+
+    Raises:
+        UsageError: the picture holds NaN or infinity.
+    """
+    spread = float(np.ptp(image, axis=(0, 1)).max())
+    if not np.isfinite(spread):
+        raise UsageError("the picture holds NaN or infinite values; expected numbers 0..1")
+    return spread < VISIBLE_RANGE
+
+
+def nothing(shape: tuple[int, ...]) -> Segments:
+    """No segments in a picture of ``(H, W, ...)`` pixels."""
+    height, width = shape[:2]
+    return Segments(np.zeros((0, height, width), dtype=bool), (), ())
+
+
+def single(label: str, soft: Alpha) -> Segments:
+    """One segment out of a soft map, float32 ``[H, W]``, 0..1; none if it never passes 0.5.
+
+    The score is the mean of the map inside the mask: how sure the net is of what it chose.
+    """
+    mask = soft > 0.5
+    if not mask.any():
+        return nothing(soft.shape)
+    return Segments(mask[None], (label,), (float(soft[mask].mean()),), soft[None])
+
+
+def drop_islands(soft: Alpha, share: float) -> Alpha:
+    """Clear the connected parts (above 0.5, 8 neighbours) that are small beside the largest one.
+
+    Args:
+        soft: float32 ``[H, W]``, 0..1.
+        share: parts with less than this share of the largest part's area go, together with the
+            soft pixels that lie nearer to them than to any other part.
+    """
+    mask = soft > 0.5
+    if share <= 0 or not mask.any():
+        return soft
+    _, nearest = cv2.distanceTransformWithLabels(
+        np.where(mask, 0, 1).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP
+    )
+    areas = np.bincount(nearest[mask])
+    kept = areas >= share * areas.max()
+    return np.where(kept[nearest], soft, 0).astype(np.float32)
+
+
+def mean_colour_to_zero(image: Image) -> Image:
+    """ImageNet's channel means and deviations taken out of RGB: float32 ``[H, W, 3]``."""
+    mean = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+    deviation = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+    return (image - mean) / deviation

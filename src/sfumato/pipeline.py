@@ -1,0 +1,205 @@
+"""The story: segment → matte → stylize → compose."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from sfumato import regions
+from sfumato.errors import NothingFoundError, UsageError
+from sfumato.finder import Finder
+from sfumato.ops import blend, colour, foreground, resize, seam
+from sfumato.regions import Region
+from sfumato.settings import Settings
+from sfumato.studio import Studio
+from sfumato.types import Alpha, Image, Matte, Painting, Progress, Style, Stylizer
+
+Report = Callable[[str, float], None]
+"""Told the present stage (``find``, ``stylize``, ``compose``) and its done fraction, 0..1."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Paint this region in that style.
+
+    Attributes:
+        region: an expression of the region language.
+        style: what to paint it in.
+        stylizer: backend that paints it; None = the default one.
+    """
+
+    region: str
+    style: Style
+    stylizer: str | None = None
+
+
+def paint(
+    photo: Image,
+    layers: Sequence[Layer],
+    settings: Settings | None = None,
+    *,
+    studio: Studio | None = None,
+    report: Report | None = None,
+) -> Painting:
+    """Paint regions of a photo, later layers over earlier ones, and keep the rest.
+
+    Args:
+        photo: float32 ``[H, W, 3]``, sRGB, 0..1.
+        layers: what to paint in which style.
+        settings: how; the studio's own settings if a studio is given.
+        studio: holds loaded nets between calls.
+        report: progress callback.
+
+    Returns:
+        The painting at the photo's size. Where no region reaches, its pixels equal the photo's.
+
+    Raises:
+        UsageError: the photo is no such array, or a region, option or backend is wrong.
+        NothingFoundError: a region selects nothing in this photo.
+        WeightsError: a net's weights cannot be had.
+    """
+    check(photo)
+    studio = studio or Studio(settings)
+    settings = studio.settings
+    plan = [regions.parse(layer.region) for layer in layers]
+    stages = _Stages(report)
+    work = resize.fit(photo, settings.size)
+    finder = Finder(studio, photo, work)
+
+    with stages("find"):
+        small = [_found(finder.at_work_size(region), region) for region in plan]
+    with stages("stylize") as progress:
+        painted = _stylize(studio, work, layers, small, progress)
+    with stages("compose") as progress:
+        canvas, seams, covered = photo, {}, np.zeros(photo.shape[:2], dtype=np.float32)
+        for i, region in enumerate(plan):
+            alpha = finder.at_full_size(region)
+            before = foreground.estimate(canvas, 1 - alpha)[0]  # no halo of what is painted over
+            full = resize.resize(painted[i], photo.shape[:2])
+            after = blend.strength(full, photo, settings.strength)
+            canvas = studio.compositor()(after, before, alpha)
+            seams[str(region)] = seam.score(canvas, after, before, alpha)
+            covered = np.maximum(covered, alpha)
+            progress((i + 1) / len(plan))
+
+    return Painting(
+        image=canvas,
+        matte=Matte(covered, canvas),
+        settings=settings.as_dict(),
+        seed=settings.seed,
+        weights=studio.weights(),
+        timings=stages.seconds,
+        seams=seams,
+    )
+
+
+def cut(
+    photo: Image,
+    region: str = "person",
+    settings: Settings | None = None,
+    *,
+    studio: Studio | None = None,
+) -> Matte:
+    """Cut a region out of a photo, with the old background's colours removed from its edges.
+
+    Args:
+        photo: float32 ``[H, W, 3]``, sRGB, 0..1.
+        region: an expression of the region language.
+        settings, studio: see :func:`paint`.
+
+    Returns:
+        Alpha and foreground colours at the photo's size.
+
+    Raises:
+        UsageError, NothingFoundError, WeightsError: see :func:`paint`.
+    """
+    check(photo)
+    studio = studio or Studio(settings)
+    parsed = regions.parse(region)
+    work = resize.fit(photo, studio.settings.size)
+    alpha = _found(Finder(studio, photo, work).at_full_size(parsed), parsed)
+    return Matte(alpha, foreground.estimate(photo, alpha)[0])
+
+
+def check(photo: Image) -> None:
+    """Raise UsageError unless this is a float32 ``[H, W, 3]`` picture with finite values 0..1."""
+    if not isinstance(photo, np.ndarray) or photo.dtype != np.float32:
+        kind = getattr(photo, "dtype", type(photo).__name__)
+        raise UsageError(f"expected a float32 array with values 0..1, got {kind}")
+    if photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
+        raise UsageError(f"expected a picture of shape [H, W, 3], got {list(photo.shape)}")
+    low, high = float(photo.min()), float(photo.max())
+    if not (low >= 0 and high <= 1):  # False for NaN too
+        raise UsageError(f"expected finite values from 0 to 1, got {low:g} to {high:g}")
+
+
+def _found(alpha: Alpha, region: Region) -> Alpha:
+    if not (alpha > 0).any():
+        raise NothingFoundError(f"found no {region} in this picture, so there is nothing to do")
+    return alpha
+
+
+def _stylize(
+    studio: Studio,
+    work: Image,
+    layers: Sequence[Layer],
+    alphas: Sequence[Alpha],
+    progress: Progress,
+) -> list[Image]:
+    """Each layer's painted picture at work size; one shared pass where the stylizer can."""
+    stylizers = [studio.stylizer(layer.stylizer) for layer in layers]
+    first = stylizers[0]
+    shared = len(layers) > 1 and all(s is first for s in stylizers)
+    if shared and getattr(first, "supports_many", False):
+        pairs = [(layer.style, alpha) for layer, alpha in zip(layers, alphas, strict=True)]
+        painted = first.paint_many(work, pairs, progress=progress)  # type: ignore[attr-defined]
+        return [_finish(painted, work, studio.settings)] * len(layers)
+    results = []
+    for i, (layer, stylizer, alpha) in enumerate(zip(layers, stylizers, alphas, strict=True)):
+        part = partial(_part, progress, i, len(layers))
+        painted = _stylize_one(stylizer, work, layer.style, alpha, part)
+        results.append(_finish(painted, work, studio.settings))
+    return results
+
+
+def _part(progress: Progress, index: int, count: int, fraction: float) -> None:
+    progress((index + fraction) / count)
+
+
+def _stylize_one(
+    stylizer: Stylizer, work: Image, style: Style, alpha: Alpha, progress: Progress
+) -> Image:
+    """Paint as if the kept part were not there: its outline would show as a ghost otherwise."""
+    if alpha.min() >= 1:
+        return stylizer(work, style, progress=progress)
+    region = alpha if stylizer.supports_region else None
+    return stylizer(foreground.fill(work, alpha), style, region=region, progress=progress)
+
+
+def _finish(painted: Image, work: Image, settings: Settings) -> Image:
+    return colour.keep_colors(painted, work) if settings.keep_colors else painted
+
+
+@dataclass
+class _Stages:
+    """Times the stages and passes their progress on."""
+
+    report: Report | None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[Progress]:
+        def progress(fraction: float) -> None:
+            if self.report:
+                self.report(name, fraction)
+
+        progress(0)
+        start = time.perf_counter()
+        yield progress
+        self.seconds[name] = round(time.perf_counter() - start, 4)
+        progress(1)

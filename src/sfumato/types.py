@@ -1,0 +1,184 @@
+"""The words the whole project speaks: arrays, results, and one-method protocols.
+
+Everything that crosses a seam between rooms is NumPy. Torch tensors and batches stay inside
+``nets/``, ``losses/`` and the backends that use them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+"""Colour picture, float32 ``[H, W, 3]``, sRGB (gamma-encoded), 0..1, RGB order."""
+
+Mask = NDArray[np.bool_]
+"""Hard selection, bool ``[H, W]``; True = selected."""
+
+Alpha = NDArray[np.float32]
+"""Soft selection, float32 ``[H, W]``, 0..1; a different name so that hard and soft never mix."""
+
+Progress = Callable[[float], None]
+"""Called now and then with the done fraction of the present stage, 0..1."""
+
+
+def no_progress(fraction: float) -> None:
+    """The progress callback that says nothing."""
+
+
+@dataclass(frozen=True)
+class Segments:
+    """What a segmenter found in one picture of ``H`` x ``W`` pixels.
+
+    Attributes:
+        masks: bool ``[N, H, W]``, one hard mask a segment; N may be 0.
+        labels: N class names (``"person"``, ``"subject"``, a cluster's number, ...).
+        scores: N confidences, 0..1.
+        soft: float32 ``[N, H, W]``, 0..1, where the net gives soft edges; None where it is hard.
+    """
+
+    masks: NDArray[np.bool_]
+    labels: tuple[str, ...]
+    scores: tuple[float, ...]
+    soft: NDArray[np.float32] | None = None
+
+    def select(self, label: str) -> Mask:
+        """Union of all masks with this label: bool ``[H, W]``, all False if there is none."""
+        return np.asarray(self.masks[self._rows(label)].any(axis=0))
+
+    def alpha(self, label: str) -> Alpha:
+        """Like :meth:`select` with soft edges where known: float32 ``[H, W]``, 0..1."""
+        rows = self._rows(label)
+        if self.soft is None or not rows:
+            return self.select(label).astype(np.float32)
+        return np.asarray(self.soft[rows].max(axis=0), dtype=np.float32)
+
+    def _rows(self, label: str) -> list[int]:
+        return [i for i, name in enumerate(self.labels) if name == label]
+
+
+@dataclass(frozen=True)
+class Matte:
+    """A soft cut-out. Always both parts: alpha alone leaves halos of the old background.
+
+    Attributes:
+        alpha: float32 ``[H, W]``, 0..1, opacity of the foreground.
+        foreground: float32 ``[H, W, 3]``, 0..1, foreground colours with the background's share
+            removed; exactly the picture's own pixels where alpha is 1.
+    """
+
+    alpha: Alpha
+    foreground: Image
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style to paint in.
+
+    Attributes:
+        name: how the user named it (file name or built-in name).
+        image: the style picture, or None for a style that lives inside a net (see ``net``).
+        net: stylizer that holds the style, when there is no picture.
+        index: the style's number in that net.
+    """
+
+    name: str
+    image: Image | None = None
+    net: str | None = None
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a backend may need to be built, besides its own options.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        seed: seed of every random choice.
+        progress: told of downloads while the backend is built.
+        load: builds another backend by (kind, name) with its default options; lets GrabCut ask
+            for a salient box without the two files knowing one another.
+    """
+
+    device: str = "auto"
+    seed: int = 0
+    progress: Callable[[str, int, int], None] | None = None
+    load: Callable[[str, str], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A result and how it was made.
+
+    Attributes:
+        image: float32 ``[H, W, 3]``, sRGB, 0..1: the finished picture at the photo's own size.
+        matte: the painted region's alpha at full size, and its painted colours.
+        settings: everything that was asked for, as plain JSON-able data.
+        seed: the seed used.
+        weights: file name -> SHA-256 of every weights file that took part.
+        timings: seconds by stage.
+        seams: seam score per painted region, when asked for.
+    """
+
+    image: Image
+    matte: Matte
+    settings: dict[str, Any]
+    seed: int
+    weights: dict[str, str] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    seams: dict[str, float] = field(default_factory=dict)
+
+
+class Segmenter(Protocol):
+    """Finds things. ``classes`` are the labels it can return."""
+
+    classes: Sequence[str]
+
+    def __call__(self, image: Image) -> Segments: ...
+
+
+class Matter(Protocol):
+    """Turns a coarse selection (soft or hard, as Alpha) into a clean soft one with foreground."""
+
+    def __call__(self, image: Image, coarse: Alpha) -> Matte: ...
+
+
+class Stylizer(Protocol):
+    """Paints ``content`` in ``style``; the result has exactly the content's size.
+
+    ``supports_region``: statistics are taken inside ``region`` (soft weights) when it is given.
+    """
+
+    supports_region: bool
+
+    def __call__(
+        self,
+        content: Image,
+        style: Style,
+        *,
+        region: Alpha | None = None,
+        progress: Progress = no_progress,
+    ) -> Image: ...
+
+
+class ManyStylizer(Stylizer, Protocol):
+    """A stylizer that paints several (style, region) pairs in one pass."""
+
+    def paint_many(
+        self,
+        content: Image,
+        layers: Sequence[tuple[Style, Alpha]],
+        *,
+        progress: Progress = no_progress,
+    ) -> Image: ...
+
+
+class Compositor(Protocol):
+    """Puts ``foreground`` over ``background``; exactly ``background`` where alpha is 0 and
+    exactly ``foreground`` where alpha is 1 unless the method says that it changes colours."""
+
+    def __call__(self, foreground: Image, background: Image, alpha: Alpha) -> Image: ...

@@ -1,0 +1,256 @@
+"""``sfumato paint``: files in, files out, batches, pipes, manifests, sentences."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from sfumato.cli import _shared
+from sfumato.cli.paint import parse_layers
+from sfumato.errors import UsageError
+
+pytestmark = pytest.mark.usefixtures("inverter")
+
+STYLE = ("--style", "nocturne")
+HALF = ("--region", "box:0,0,.5,1")
+
+
+def make_photo(path, size=(48, 32), seed=0):
+    data = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    PillowImage.fromarray(data).save(path)
+    return path
+
+
+def pixels(path):
+    return np.asarray(PillowImage.open(path))
+
+
+def test_one_photo(run, photo, tmp_path):
+    out = tmp_path / "out.png"
+    result = run("paint", photo, *STYLE, *HALF, "-o", out)
+    assert (result.code, result.err) == (0, "")
+    before, after = pixels(photo), pixels(out)
+    np.testing.assert_array_equal(after[:, 24:], before[:, 24:])
+    np.testing.assert_array_equal(after[:, :24], 255 - before[:, :24])
+
+
+def test_the_default_name_is_beside_the_photo(run, photo):
+    assert run("paint", photo, *STYLE).code == 0
+    assert (photo.parent / "photo-painted.png").exists()
+
+
+def test_a_style_may_be_a_file(run, photo, tmp_path):
+    style = make_photo(tmp_path / "style.jpg", seed=4)
+    assert run("paint", photo, "-s", style, "-o", tmp_path / "out.webp").code == 0
+    assert PillowImage.open(tmp_path / "out.webp").format == "WEBP"
+
+
+def test_several_regions_in_one_run(run, photo, tmp_path):
+    out = tmp_path / "out.png"
+    result = run(
+        "paint", photo, "--paint", "box:0,0,.25,1=nocturne", "-p", "box:.5,0,1,1=ink@magenta",
+        "-o", out,
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    before, after = pixels(photo), pixels(out)
+    np.testing.assert_array_equal(after[:, 12:24], before[:, 12:24])
+    np.testing.assert_array_equal(after[:, 24:], 255 - before[:, 24:])
+
+
+def test_a_batch_writes_the_good_ones_and_reports_the_bad(run, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(3):
+        make_photo(folder / f"{i}.png", seed=i)
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("left alone")
+    result = run("paint", folder, *STYLE, *HALF, "-o", tmp_path / "out")
+    assert result.code == 1
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png", "1.png", "2.png"]
+    assert "bad.jpg" in result.err
+    assert "1 of 4 failed" in result.err
+    assert "notes" not in result.err
+    assert "Traceback" not in result.err
+
+
+def test_several_photos_by_name(run, tmp_path):
+    photos = [make_photo(tmp_path / f"{i}.png", seed=i) for i in range(2)]
+    assert run("paint", *photos, *STYLE, "-o", tmp_path / "new/folder").code == 0
+    assert len(list((tmp_path / "new/folder").iterdir())) == 2
+
+
+def test_pipes(photo, monkeypatch, capfdbinary):
+    from sfumato.cli.main import main
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(photo.read_bytes())))
+    with pytest.raises(SystemExit) as done:
+        main(["paint", "-", *STYLE, *HALF, "-o", "-"])
+    assert not done.value.code
+    after = PillowImage.open(io.BytesIO(capfdbinary.readouterr().out))
+    np.testing.assert_array_equal(np.asarray(after)[:, 24:], pixels(photo)[:, 24:])
+
+
+def test_strength_zero_is_the_photo(run, photo, tmp_path):
+    run("paint", photo, *STYLE, "--strength", "0", "-o", tmp_path / "out.png")
+    np.testing.assert_array_equal(pixels(tmp_path / "out.png"), pixels(photo))
+
+
+def test_painting_a_transparent_place_shows(run, tmp_path):
+    rgba = np.full((16, 16, 4), 200, np.uint8)
+    rgba[:, 8:, 3] = 0
+    path = tmp_path / "sticker.png"
+    PillowImage.fromarray(rgba).save(path)
+    run("paint", path, *STYLE, "--region", "box:0,.5,1,1", "-o", tmp_path / "part.png")
+    part = pixels(tmp_path / "part.png")[..., 3]
+    assert (part[8:] == 255).all()
+    np.testing.assert_array_equal(part[:8], rgba[:8, :, 3])
+    run("paint", path, *STYLE, "-o", tmp_path / "whole.png")
+    np.testing.assert_array_equal(pixels(tmp_path / "whole.png")[..., 3], rgba[..., 3])
+
+
+def test_manifest_and_replay(run, photo, tmp_path):
+    out = tmp_path / "out.png"
+    style = make_photo(tmp_path / "style.png", seed=9)
+    arguments = ("--paint", f"box:0,0,.5,1={style}", "--strength", ".5", "-O", "guided.radius=0.01")
+    assert run("paint", photo, *arguments, "-o", out, "--manifest").code == 0
+    record = json.loads((tmp_path / "out.png.json").read_text())
+    assert record["settings"]["strength"] == 0.5
+    assert record["settings"]["options"] == {"guided": {"radius": "0.01"}}
+    assert record["layers"][0]["file"]["path"] == str(style)
+    replayed = run("replay", tmp_path / "out.png.json", "-o", tmp_path / "again.png")
+    assert replayed.code == 0
+    assert "byte for byte" in replayed.err
+    assert (tmp_path / "again.png").read_bytes() == out.read_bytes()
+    assert run("replay", tmp_path / "out.png.json").code == 2  # its own output is there
+    make_photo(photo, seed=3)
+    changed = run("replay", tmp_path / "out.png.json", "-o", tmp_path / "third.png")
+    assert changed.code == 2
+    assert "photo.png has changed since" in changed.err
+    assert not (tmp_path / "third.png").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"sfumato": 1}', "\x00"])
+def test_a_bad_manifest_is_one_sentence(run, tmp_path, content):
+    (tmp_path / "bad.json").write_text(content)
+    result = run("replay", tmp_path / "bad.json")
+    assert result.code == 2
+    assert "is not a manifest" in result.err
+
+
+def test_report_says_seconds_memory_and_seam(run, photo, tmp_path):
+    result = run("paint", photo, *STYLE, *HALF, "-o", tmp_path / "out.png", "--report")
+    assert "seam score: box" in result.err
+    assert "MB at most" in result.err
+
+
+SENTENCES = [
+    (("paint", "PHOTO"), "nothing to paint: give --style"),
+    (("paint", "PHOTO", "-s", "noctrune"), "did you mean 'nocturne'"),
+    (("paint", "PHOTO", "-s", "missing.jpg"), "no style or file 'missing.jpg'"),
+    (("paint", "missing.png", *STYLE), "missing.png"),
+    (("paint", "EMPTY", *STYLE), "no pictures in the folder"),
+    (("paint", "PHOTO", *STYLE, "-r", "persn"), "did you mean 'person'"),
+    (("paint", "PHOTO", *STYLE, "-r", "box:1,2"), "expected box:x0,y0,x1,y1"),
+    (("paint", "PHOTO", *STYLE, "-r", "file:nothing.png"), "nothing.png"),
+    (("paint", "PHOTO", *STYLE, "-r", "box:100,100,200,200"), "outside the picture"),
+    (("paint", "PHOTO", *STYLE, "--stylizer", "magneta"), "did you mean 'magenta'"),
+    (("paint", "PHOTO", *STYLE, "--blend", "possion"), "did you mean 'poisson'"),
+    (("paint", "PHOTO", *STYLE, "--strength", "2"), "strength must be from 0 to 1"),
+    (("paint", "PHOTO", *STYLE, "--strength", "nan"), "strength must be from 0 to 1"),
+    (("paint", "PHOTO", *STYLE, "--strength", "lots"), "lots"),
+    (("paint", "PHOTO", *STYLE, "--size", "1"), "size must be from 32"),
+    (("paint", "PHOTO", *STYLE, "--device", "tpu"), "device must be one of"),
+    (("paint", "PHOTO", *STYLE, "-O", "radius=3"), "-O takes BACKEND.OPTION=VALUE"),
+    (("paint", "PHOTO", *STYLE, "-O", "nobody.radius=3"), "no backend 'nobody'"),
+    (("paint", "PHOTO", "-p", "person"), "--paint takes REGION=STYLE"),
+    (("paint", "PHOTO", *STYLE, "-p", "person=ink"), "not both"),
+    (("paint", "PHOTO", *STYLE, "-o", "PHOTO"), "is an input"),
+    (("paint", "PHOTO", *STYLE, "-o", "PHOTO", "--overwrite"), "is an input"),
+    (("paint", "PHOTO", *STYLE, "-o", "OTHER"), "add --overwrite"),
+    (("paint", "PHOTO", *STYLE, "-o", "out.xyz"), ".xyz"),
+    (("paint", "PHOTO", "OTHER", *STYLE, "-o", "-"), "one picture fits through a pipe"),
+    (("paint", "PHOTO", "OTHER", *STYLE, "-o", "OTHER"), "is a file"),
+    (("paint", "PHOTO", "-s", "OTHER", "-o", "OTHER", "--overwrite"), "is an input"),
+    (("paint", "PHOTO", *STYLE, "-o", "-", "--manifest"), "manifest needs files"),
+    (("paint", "TEXT", *STYLE), "text.png"),
+    (("paint", "PHOTO", "-s", "TEXT"), "text.png"),
+    (("paint",), "PHOTO"),
+    (("pant",), "pant"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), SENTENCES, ids=lambda v: str(v)[:60])
+def test_bad_usage_is_one_clear_sentence(run, photo, tmp_path, monkeypatch, arguments, words):
+    other = make_photo(tmp_path / "other.png", seed=5)
+    (tmp_path / "text.png").write_text("this is not a picture")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    stand_ins = {
+        "PHOTO": photo, "OTHER": other, "TEXT": tmp_path / "text.png", "EMPTY": tmp_path / "empty",
+    }  # fmt: skip
+    before = {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    result = run(*(stand_ins.get(a, a) for a in arguments))
+    assert result.code == 2
+    assert words in " ".join(result.err.split()).replace("│ ", "")
+    assert "Traceback" not in result.err
+    after = {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    assert after == before
+
+
+def test_overwrite(run, photo, tmp_path):
+    other = make_photo(tmp_path / "other.png", seed=5)
+    assert run("paint", photo, *STYLE, "-o", other, "--overwrite").code == 0
+    np.testing.assert_array_equal(pixels(other), 255 - pixels(photo))
+
+
+def test_two_photos_of_one_name_would_collide(run, tmp_path):
+    (tmp_path / "a").mkdir()
+    photos = [make_photo(tmp_path / "x.png"), make_photo(tmp_path / "a/x.jpg")]
+    result = run("paint", *photos, *STYLE, "-o", tmp_path / "out")
+    assert result.code == 2
+    assert "two photos would both be written" in result.err
+
+
+def test_debug_shows_the_traceback(photo):
+    run = subprocess.run(
+        [sys.executable, "-m", "sfumato", "paint", photo, "-s", "nothing", "--debug"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode != 0
+    assert "Traceback" in run.stderr
+
+
+def test_an_unexpected_error_is_a_sentence_too(run, photo, monkeypatch):
+    from sfumato import files
+
+    def explode(photos):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(files, "expand", explode)
+    result = run("paint", photo, *STYLE)
+    assert result.code == 2
+    assert result.err == "sfumato: unexpected error: RuntimeError: boom (--debug shows where)\n"
+
+
+def test_parse_layers():
+    assert parse_layers("a.jpg", None, None, None) == [("everything", "a.jpg", None)]
+    assert parse_layers(None, None, "adain", ["person = me@home.jpg"]) == [
+        ("person", "me@home.jpg", "adain")
+    ]
+    assert parse_layers(None, None, None, ["a & b=s=1.png@adain"]) == [
+        ("a & b", "s=1.png", "adain")
+    ]
+
+
+def test_parse_options():
+    assert _shared.parse_options(["a.b=1", "a.c=x=y", "d.e="]) == {
+        "a": {"b": "1", "c": "x=y"}, "d": {"e": ""},
+    }  # fmt: skip
+    with pytest.raises(UsageError):
+        _shared.parse_options(["a.b"])

@@ -1,0 +1,107 @@
+"""What the docs say works: commands and Python blocks are run, links and pictures are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sfumato import styles
+from sfumato.cli.main import main
+from sfumato.io import pictures
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+FENCE = re.compile(r"(<!-- not run: [^>]+-->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+
+
+def _blocks(language):
+    """(page, number, text) of every fenced block that is meant to run."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for i, (skipped, tag, body) in enumerate(FENCE.findall(text)):
+            if tag == language and not skipped:
+                yield pytest.param(body, id=f"{page.relative_to(ROOT)}-{i}")
+
+
+def _commands(body):
+    for line in body.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words:
+            yield words
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, astronaut_path):
+    """A folder with the files that the docs talk about."""
+    folder = tmp_path_factory.mktemp("desk")
+    for name in ("photo.jpg", "me.jpg", "photos/one.jpg", "photos/two.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(astronaut_path, folder / name)
+    painting = pictures.from_image(styles.resolve("waves").image)
+    for name in ("painting.jpg", "wave.jpg", "starry.jpg"):
+        pictures.write(painting, folder / name)
+    pictures.write_alpha(pictures.read_mask(astronaut_path), folder / "mask.png")
+    return folder
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+@pytest.mark.parametrize("body", _blocks("bash"))
+def test_commands(body, desk, monkeypatch, capsys):
+    monkeypatch.chdir(desk)
+    for words in _commands(body):
+        if words[0] == "sfumato":
+            extra = [] if "--overwrite" in words else ["--overwrite"]
+            with pytest.raises(SystemExit) as done:
+                main(words[1:] + (extra if words[1] in ("paint", "cut", "replay") else []))
+            assert not done.value.code, f"{shlex.join(words)}\n{capsys.readouterr().err}"
+        else:
+            script = next((w for w in words if "/" in w and not w.startswith("-")), None)
+            assert script, f"a line that no test can judge: {shlex.join(words)}"
+            assert (ROOT / script).exists(), f"{script} does not exist"
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+@pytest.mark.parametrize("body", _blocks("python"))
+def test_python(body, desk, monkeypatch):
+    monkeypatch.chdir(desk)
+    exec(compile(body, "docs", "exec"), {"__name__": "docs"})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)|src=\"([^\"]+)\"", text)
+    for target in (a or b for a, b in targets):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_linked():
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    for page in PAGES[2:]:
+        linked = any(page.name in text for other, text in texts.items() if other != page)
+        assert linked, f"no page links to {page.name}"
+
+
+@pytest.mark.parametrize("kind", ["segment", "matte", "stylize", "compose"])
+def test_every_backend_is_in_the_docs(kind):
+    from sfumato import registry
+
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for name in registry.backends(kind):
+        assert f"`{name}`" in text
+
+
+def test_the_backends_page_is_current():
+    import runpy
+
+    script = runpy.run_path(str(ROOT / "scripts" / "write_backends_page.py"))
+    written = (ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
+    assert written == script["page"](), "run: python scripts/write_backends_page.py"
