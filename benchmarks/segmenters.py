@@ -37,9 +37,8 @@ from sfumato.types import Alpha, Context, Image, Mask
 SETS = ("portraits", "people")
 NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "modnet": ("modnet", {}),
-    "modnet, islands kept": ("modnet", {"islands": 0}),
     "modnet, shorter side 512": ("modnet", {"islands": 0}),
-    "modnet, size 384": ("modnet", {"size": 384}),
+    "modnet, size 512": ("modnet", {"size": 512}),
     "selfie": ("selfie", {}),
     "selfie square": ("selfie", {"model": "square"}),
     "selfie landscape": ("selfie", {"model": "landscape"}),
@@ -48,9 +47,9 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "grabcut": ("grabcut", {}),
 }
 MEANS = {
-    "modnet + selfie both": ("modnet, islands kept", "selfie both"),
-    "modnet + u2netp": ("modnet, islands kept", "u2netp"),
-    "modnet + u2netp + selfie": ("modnet, islands kept", "u2netp", "selfie square"),
+    "modnet + selfie both": ("modnet", "selfie both"),
+    "modnet + u2netp": ("modnet", "u2netp"),
+    "modnet + u2netp + selfie": ("modnet", "u2netp", "selfie square"),
 }
 """Means of several nets' soft maps, islands dropped afterwards."""
 
@@ -190,7 +189,7 @@ def draw_sheet(worst: list[tuple[float, Path, Alpha]], target: Path) -> None:
         image = read(path)
         truth = pictures.read_mask(path.parent.parent / "masks" / f"{path.stem}.png")
         shown = [image, *(np.repeat(m[..., None], 3, axis=2) for m in (truth, soft))]
-        cell = cv2.resize(np.hstack(shown), (540, 270))[..., ::-1] * 255
+        cell = (cv2.resize(np.hstack(shown), (540, 270))[..., ::-1] * 255).astype(np.uint8)
         text = f"{path.parent.parent.name} {path.stem}  {score:.3f}"
         cells.append(cv2.putText(cell.copy(), text, (4, 14), 0, 0.45, (0, 0, 255), 1))
     cells += [np.zeros_like(cells[0])] * (-len(cells) % 3)

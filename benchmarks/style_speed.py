@@ -5,8 +5,8 @@
 
 Both hold their nets open and turn a picture in memory into a picture in memory. Runs alternate,
 so that a busy machine slows both; the ratio is the median of the ratios of neighbouring runs.
-About a minute on two cores. Expected: every ratio below 1, the true 1024 px painting at least
-twice as sharp as the enlarged 384 px one.
+About a minute on two cores. Expected: ratios below 1 at equal size, and a true 1024 px painting
+with at least twice the gradient energy of the enlarged 384 px one.
 """
 
 from __future__ import annotations

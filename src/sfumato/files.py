@@ -26,7 +26,7 @@ from sfumato.types import Alpha, Painting
 READABLE = frozenset(
     f".{suffix}"
     for suffix in (
-        "avif bmp gif heic heif jp2 jpeg jpg png ppm tga tif tiff webp".split()  # noqa: SIM905
+        "avif bmp gif heic heif jp2 jpeg jpg png ppm tif tiff webp".split()  # noqa: SIM905
     )
 )
 """Endings by which a folder's pictures are told from its other files."""
@@ -82,6 +82,7 @@ def paint_file(
     overwrite: bool = False,
     with_manifest: bool = False,
     report: Report | None = None,
+    measure: bool = False,
 ) -> Painting:
     """Paint one photo file (or ``-``) to another.
 
@@ -93,7 +94,9 @@ def paint_file(
         raise UsageError("a manifest needs files, not pipes: it names them to replay them")
     quality = quality or pictures.QUALITY
     picture = read(source)
-    painting = pipeline.paint(styles.opaque(picture), job.layers, studio=studio, report=report)
+    painting = pipeline.paint(
+        styles.opaque(picture), job.layers, studio=studio, report=report, measure=measure
+    )
     painted = pictures.repaint(picture, painting.image, painting.matte.alpha > 0)
     write(_show(painted, painting.matte.alpha, job.layers), target, quality, overwrite)
     if with_manifest:
@@ -159,7 +162,7 @@ def cut_file(
 def read(source: str | Path) -> Picture:
     """Read a picture file, or standard input for ``-``."""
     if str(source) == STREAM:
-        return pictures.read(sys.stdin.buffer.read())
+        return pictures.read(sys.stdin.buffer)
     return pictures.read(source)
 
 

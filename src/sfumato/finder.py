@@ -10,6 +10,7 @@ from sfumato import regions, registry
 from sfumato.errors import SfumatoWarning, UsageError
 from sfumato.io import pictures
 from sfumato.ops import guided, instances
+from sfumato.ops.resize import resize
 from sfumato.regions import Box, Class, Cluster, Everything, File, Leaf, Region
 from sfumato.studio import Studio
 from sfumato.types import Alpha, Image, Segments
@@ -66,7 +67,7 @@ class Finder:
             self._mattes[leaf] = (
                 self._studio.matter()(self._work, coarse).alpha if found else coarse
             )
-            if not found:
+            if not found and not getattr(leaf, "pick", None):  # of a pick, _class said more
                 warnings.warn(f"found no {leaf} in this picture", SfumatoWarning, stacklevel=2)
         return self._mattes[leaf]
 
@@ -115,7 +116,7 @@ def _drawn(leaf: Leaf, shape: tuple[int, int], photo: tuple[int, int]) -> Alpha:
     if isinstance(leaf, Box):
         return _draw_box(leaf, shape, photo)
     assert isinstance(leaf, File)
-    return pictures.read_mask(leaf.path, shape)
+    return resize(pictures.read_mask(leaf.path, photo), shape)
 
 
 def _draw_box(box: Box, shape: tuple[int, int], photo: tuple[int, int]) -> Alpha:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+import cv2
 import numpy as np
 
 from sfumato import regions
@@ -18,6 +19,9 @@ from sfumato.regions import Region
 from sfumato.settings import Settings
 from sfumato.studio import Studio
 from sfumato.types import Alpha, Image, Matte, Painting, Progress, Style, Stylizer
+
+HIDE_MARGIN = 0.006
+"""How far the fill reaches into the painted part, as a share of the longer side."""
 
 Report = Callable[[str, float], None]
 """Told the present stage (``find``, ``stylize``, ``compose``) and its done fraction, 0..1."""
@@ -45,6 +49,7 @@ def paint(
     *,
     studio: Studio | None = None,
     report: Report | None = None,
+    measure: bool = False,
 ) -> Painting:
     """Paint regions of a photo, later layers over earlier ones, and keep the rest.
 
@@ -54,6 +59,7 @@ def paint(
         settings: how; the studio's own settings if a studio is given.
         studio: holds loaded nets between calls.
         report: progress callback.
+        measure: work out the seam scores too (a second or two for a large photo).
 
     Returns:
         The painting at the photo's size. Where no region reaches, its pixels equal the photo's.
@@ -79,11 +85,12 @@ def paint(
         canvas, seams, covered = photo, {}, np.zeros(photo.shape[:2], dtype=np.float32)
         for i, region in enumerate(plan):
             alpha = finder.at_full_size(region)
-            before = foreground.estimate(canvas, 1 - alpha)[0]  # no halo of what is painted over
+            before = _before(canvas, alpha)
             full = resize.resize(painted[i], photo.shape[:2])
             after = blend.strength(full, photo, settings.strength)
             canvas = studio.compositor()(after, before, alpha)
-            seams[str(region)] = seam.score(canvas, after, before, alpha)
+            if measure:
+                seams[str(region)] = seam.score(canvas, after, before, alpha)
             covered = np.maximum(covered, alpha)
             progress((i + 1) / len(plan))
 
@@ -138,6 +145,13 @@ def check(photo: Image) -> None:
         raise UsageError(f"expected finite values from 0 to 1, got {low:g} to {high:g}")
 
 
+def _before(canvas: Image, alpha: Alpha) -> Image:
+    """What is painted over, without the halo of it that soft edges would keep."""
+    kept = foreground.estimate(canvas, 1 - alpha)[0]
+    # Right under the paint the canvas itself: blends look there for the edges that it had.
+    return np.where(alpha[..., None] == 1, canvas, kept)
+
+
 def _found(alpha: Alpha, region: Region) -> Alpha:
     if not (alpha > 0).any():
         raise NothingFoundError(f"found no {region} in this picture, so there is nothing to do")
@@ -178,7 +192,19 @@ def _stylize_one(
     if alpha.min() >= 1:
         return stylizer(work, style, progress=progress)
     region = alpha if stylizer.supports_region else None
-    return stylizer(foreground.fill(work, alpha), style, region=region, progress=progress)
+    return stylizer(hide(work, alpha), style, region=region, progress=progress)
+
+
+def hide(work: Image, alpha: Alpha) -> Image:
+    """The picture with the part that is not to be painted filled in from the painted part.
+
+    The fill begins a little inside the painted part: an edge that is a few pixels off would
+    otherwise leave a rim of the kept part, which stylizers love to trace.
+    """
+    margin = max(1, round(max(alpha.shape) * HIDE_MARGIN))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    inner = np.asarray(cv2.erode(alpha, disc), dtype=np.float32).reshape(alpha.shape)
+    return foreground.fill(work, inner if inner.any() else alpha)
 
 
 def _finish(painted: Image, work: Image, settings: Settings) -> Image:

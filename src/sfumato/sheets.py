@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
 
 from sfumato import files, pipeline, styles
 from sfumato.io import pictures
+from sfumato.io.icc import quantise, unit
 from sfumato.ops.resize import fit, resize
 from sfumato.pipeline import Layer
 from sfumato.settings import Settings
@@ -20,6 +22,7 @@ SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 """Eileen Collins by NASA, in the public domain: painted where no photo is given."""
 
 TILE, GAP, LABEL = 320, 12, 34
+PAPER, INK = (247, 246, 243), (38, 38, 38)
 
 
 def write(
@@ -60,18 +63,15 @@ def grid(tiles: Sequence[Image], labels: Sequence[str], columns: int = 6) -> Ima
     size = tiles[0].shape[0]
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
-    sheet = np.full(
-        (GAP + rows * (size + LABEL + GAP), GAP + columns * (size + GAP), 3), 0.97, np.float32
-    )
+    width, height = GAP + columns * (size + GAP), GAP + rows * (size + LABEL + GAP)
+    sheet = PillowImage.new("RGB", (width, height), PAPER)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
     for i, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
-        y = GAP + (i // columns) * (size + LABEL + GAP)
         x = GAP + (i % columns) * (size + GAP)
-        sheet[y : y + size, x : x + size] = tile
-        cv2.putText(
-            sheet, label, (x + 2, y + size + LABEL - 12), cv2.FONT_HERSHEY_SIMPLEX,
-            0.62, (0.15, 0.15, 0.15), 1, cv2.LINE_AA,
-        )  # fmt: skip
-    return sheet
+        y = GAP + (i // columns) * (size + LABEL + GAP)
+        sheet.paste(PillowImage.fromarray(quantise(tile, np.dtype(np.uint8))), (x, y))
+        pen.text((x + 2, y + size + 6), label, fill=INK, font=font)
+    return unit(np.asarray(sheet))
 
 
 def _square(image: Image, size: int) -> Image:

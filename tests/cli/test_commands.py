@@ -66,7 +66,7 @@ def test_the_default_names_of_cuts(run, photo):
 def test_cut_a_person(run, astronaut_path, tmp_path):
     assert run("cut", astronaut_path, "-o", tmp_path / "cut.png").code == 0
     alpha = np.asarray(PillowImage.open(tmp_path / "cut.png"))[..., 3]
-    assert (alpha[60:200, 180:260] == 255).all()
+    assert (alpha[70:140, 195:250] == 255).all()
     assert (alpha[20:120, 20:60] == 0).all()
 
 

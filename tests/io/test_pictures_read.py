@@ -243,13 +243,20 @@ def test_exif_orientation_of_alpha_and_16_bits(orientation, format):
     np.testing.assert_array_equal(picture.alpha, upright[..., 3])
 
 
-def test_orientation_in_xmp_only():
-    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" a="b"/></x:xmpmeta>'
+@pytest.mark.parametrize(
+    ("spelling", "left"),
+    [
+        (b'tiff:Orientation="6"', b""),
+        (b"<tiff:Orientation>6</tiff:Orientation>", b"<tiff:Orientation>1</tiff:Orientation>"),
+    ],
+)
+def test_orientation_in_xmp_only(spelling, left):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf %s a="b"/></x:xmpmeta>' % spelling
     file = make.png(np.ascontiguousarray(STORED[6]), 8, 2, make.chunk(
         b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))  # fmt: skip
     picture = pictures.read(file)
     np.testing.assert_array_equal(picture.native, UPRIGHT)
-    assert picture.xmp == xmp.replace(b'tiff:Orientation="6"', b"")
+    assert picture.xmp == xmp.replace(spelling, left)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 77, "up"])
@@ -352,53 +359,6 @@ class TestHeic:
         assert str(caught.value) == (
             f"reading {path} (HEIC) needs an optional library: pip install 'sfumato[heic]'"
         )
-
-
-class TestMasks:
-    def test_levels_as_stored(self):
-        ramp = np.arange(256, dtype=np.uint8)[None].repeat(2, 0)
-        mask = pictures.read_mask(make.file_of(ramp))
-        assert mask.dtype == np.float32
-        np.testing.assert_array_equal(mask, ramp.astype(np.float32) / np.float32(255))
-
-    def test_colour_profile_is_not_heeded(self):
-        linear = make.grey_profile(make.gamma_curve(1.0))
-        mask = pictures.read_mask(make.file_of(np.full((2, 2), 128, np.uint8), icc_profile=linear))
-        np.testing.assert_allclose(mask, 128 / 255, atol=1e-6)
-
-    def test_one_bit_and_sixteen_bits(self):
-        hard = np.random.default_rng(0).random((5, 6)) > 0.5
-        mask = pictures.read_mask(make.file_of(Image.fromarray(hard)))
-        np.testing.assert_array_equal(mask, hard)
-        fine = pictures.read_mask(make.png(DEEP[..., 0], 16, 0))
-        np.testing.assert_allclose(fine, DEEP[..., 0] / 65535, atol=1e-6)
-
-    def test_a_cut_out_is_its_own_mask(self):
-        pixels = make.noise(4, 5, 4)
-        mask = pictures.read_mask(make.file_of(pixels))
-        np.testing.assert_allclose(mask, pixels[..., 3] / 255, atol=1e-6)
-
-    def test_an_opaque_alpha_says_nothing(self):
-        pixels = np.full((4, 5, 4), 255, np.uint8)
-        pixels[:2, :, :3] = 0
-        mask = pictures.read_mask(make.file_of(pixels))
-        np.testing.assert_array_equal(mask, np.repeat([[0], [0], [1], [1]], 5, axis=1))
-
-    @pytest.mark.parametrize("size", [(3, 4), (30, 40), (12, 16)])
-    def test_resized(self, size):
-        half = np.zeros((12, 16), np.uint8)
-        half[:, 8:] = 255
-        mask = pictures.read_mask(make.file_of(half), size)
-        assert mask.shape == size
-        assert mask.dtype == np.float32
-        assert mask[:, 0].max() == 0
-        assert mask[:, -1].min() == 1
-        assert abs(mask.mean() - 0.5) < 0.01
-
-    def test_other_proportions_are_stretched_with_a_warning(self):
-        with pytest.warns(SfumatoWarning, match="16 × 12, of other proportions than .* 20 × 40"):
-            mask = pictures.read_mask(make.file_of(np.full((12, 16), 255, np.uint8)), (40, 20))
-        np.testing.assert_array_equal(mask, np.ones((40, 20)))
 
 
 def test_light_import():

@@ -19,18 +19,18 @@ from sfumato.types import Image
 STYLES = {
     "waves": "woodcut of breaking waves, Prussian blue and vermilion",
     "marbled": "marbled paper, combed inks in teal, coral, gold",
+    "nocturne": "night sky in thick curling strokes, glowing stars",
     "autumn": "palette knife, an avenue in crimson and amber",
     "gilded": "gold-leaf spirals and eyes with black and enamel",
     "prisms": "turning discs of pure colour, cut into facets",
-    "nocturne": "night sky in thick curling strokes, glowing stars",
+    "stained-glass": "rose window, jewel panes in dark lead",
+    "cyanotype": "pressed ferns printed white on Prussian blue",
     "ink": "pen-and-ink hills, engraved lines on cream paper",
     "watercolour": "wet washes with dark rims on rough paper",
-    "cyanotype": "pressed ferns printed white on Prussian blue",
-    "stained-glass": "rose window, jewel panes in dark lead",
     "pastel": "soft chalk strokes in coral, mint and violet",
+    "poppies": "impressionist meadow in dabs of scarlet and green",
     "pop-print": "comic halftone dots, bold outlines, primary inks",
     "mosaic": "glass and gold tesserae in flowing rows",
-    "poppies": "impressionist meadow in dabs of scarlet and green",
 }
 """Name -> description; best first for painting behind people (judged by eye, see docs)."""
 
@@ -67,7 +67,8 @@ def draw(name: str, size: int = 512, seed: int = 0) -> Image:
         seed: 0 or more; another seed gives another picture in the same style.
 
     Returns:
-        float32 ``[size, size, 3]``, sRGB, 0..1. The same arguments give the same picture.
+        float32 ``[size, size, 3]``, sRGB, 0..1. The same arguments give the same
+        picture with the same version of OpenCV.
 
     Raises:
         UsageError: unknown name, or size or seed out of bounds.

@@ -24,10 +24,11 @@ def noise(rng: np.random.Generator, size: int, cells: int) -> Floats:
     """Smooth noise with ``cells`` bumps a side, about -1..1: float32 ``[size, size]``."""
     lattice = rng.uniform(-1, 1, (cells + 4, cells + 4)).astype(np.float32)
     step = cells / size
-    shift = np.asarray([[step, 0, 1.5], [0, step, 1.5]], dtype=np.float32)
+    start = step / 2 + 1  # middle of the first pixel, one bump in from the rim
+    shift = np.asarray([[step, 0, start], [0, step, start]], dtype=np.float32)
     if step > 1:  # finer than the pixels: average, do not alias
         lattice = shrink_to(lattice, size + 4)
-        shift[:, :2] = np.eye(2)
+        shift = np.eye(2, 3, dtype=np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     edge = cv2.BORDER_REFLECT_101
     return np.asarray(cv2.warpAffine(lattice, shift, (size, size), flags=flags, borderMode=edge))
@@ -67,6 +68,7 @@ def relief(height: Floats, depth: float, angle: float = -2.2) -> tuple[Floats, F
         ``shade``: 1 on flat ground, more towards the light, less away from it.
         ``gloss``: 0..1, where wet paint would glint.
     """
+    height = height.astype(np.float32, copy=False)  # what Sobel takes
     scale = depth * height.shape[0]
     gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3) * (scale / 8)
     gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3) * (scale / 8)

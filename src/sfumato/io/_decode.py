@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import os
 import re
-import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,23 +17,20 @@ from PIL import UnidentifiedImageError
 
 from sfumato.errors import MissingExtraError, PictureError, SfumatoError, SfumatoWarning
 from sfumato.io import _metadata, icc
+from sfumato.io._source import Source, name_of, opened
 from sfumato.io.icc import Native
-
-Source = str | os.PathLike[str] | bytes | BinaryIO
 
 READABLE = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
 """Pillow's names of the formats that are tried. Not all that Pillow knows: some of the others run
 programs (EPS) or have seen little use and little care."""
 
-MAX_BYTES = 1 << 31
-"""Longest file or stream that is read."""
-
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _UINT8 = np.dtype(np.uint8)
 _UINT16 = np.dtype(np.uint16)
 
-# Pillow's pixel limit is a global; it is changed for the moment of opening only, by one thread.
-_pillow_limit = threading.Lock()
+# Pillow's pixel limit and Python's warning filters are global: changed for moments only, by one
+# thread at a time.
+_globals = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,36 +69,26 @@ def decode(source: Source, *, max_pixels: int, managed: bool = True) -> Decoded:
         MissingExtraError: a HEIC file without the ``heic`` extra.
     """
     name = name_of(source)
-    with _one_sentence(name), _opened(source, name) as file:
-        picture, stored_way = _header(file, name, max_pixels)
+    with _one_sentence(name), opened(source, name) as file:
+        picture = _header(file, name, max_pixels)
+        sideways = _metadata.turned_by_pillow(picture)
         picture.load()
-        way = _metadata.orientation(picture) or 1  # TIFF: Pillow (as OpenCV) turned it in loading
+        way, exif = _exif(picture, name)
         profile = _profile(picture, name) if managed else None
         colour, alpha, profile = _pixels(picture, file, profile, name)
         colour = turn(colour, way)
         alpha = None if alpha is None else turn(alpha, way)
-        height, width = colour.shape[:2]
         dpi = _metadata.dpi(picture)
         return Decoded(
             colour=colour,
             alpha=alpha,
             icc=profile,
-            exif=_metadata.exif(picture, (width, height), name) if managed else None,
+            exif=exif,
             xmp=_metadata.xmp(picture),
-            dpi=(dpi[1], dpi[0]) if dpi and stored_way >= 5 else dpi,
+            dpi=dpi[::-1] if dpi and (sideways or way >= 5) else dpi,
             name=name,
             format="JPEG" if picture.format == "MPO" else str(picture.format),
         )
-
-
-def name_of(source: object) -> str:
-    """What to call a path, stream or block of bytes in a sentence."""
-    if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
-    named = getattr(source, "name", None)
-    if named in ("<stdin>", 0):
-        return "standard input"
-    return named if isinstance(named, str) else "the picture"
 
 
 def turn(pixels: Native, orientation: int) -> Native:
@@ -142,67 +125,20 @@ def _one_sentence(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(source: Source, name: str) -> Iterator[BinaryIO]:
-    """The source as a seekable binary file of reasonable length."""
-    if isinstance(source, bytes | bytearray | memoryview):
-        yield _checked(io.BytesIO(source), len(source), name)
-    elif isinstance(source, str | os.PathLike):
-        with _open_path(Path(source), name) as file:
-            yield file
-    else:
-        yield _drained(source, name)
+def _quietly() -> Iterator[None]:
+    """Without Pillow's warnings of size and damaged EXIF, which are dealt with here."""
+    with _globals, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
-@contextmanager
-def _open_path(path: Path, name: str) -> Iterator[BinaryIO]:
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise PictureError(f"{name} is a folder, not a picture")
-        if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
-            raise PictureError(f"{name} is a device or socket, not a picture file")
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise PictureError(f"{name} does not exist") from None
-    except PermissionError:
-        raise PictureError(f"{name} cannot be read: permission denied") from None
-    except (OSError, ValueError) as error:  # too long a name, a NUL in it, a link in a circle
-        reason = getattr(error, "strerror", None) or error
-        raise PictureError(f"{name} cannot be read: {reason}") from None
-    with file:
-        if stat.S_ISFIFO(status.st_mode):
-            yield _drained(file, name)
-        else:
-            yield _checked(file, status.st_size, name)
-
-
-def _drained(stream: BinaryIO, name: str) -> BinaryIO:
-    """A stream's content in memory; endless ones are given up at ``MAX_BYTES``."""
-    buffer = io.BytesIO()
-    while buffer.tell() <= MAX_BYTES and (block := stream.read(1 << 20)):
-        buffer.write(block)
-    length = buffer.tell()
-    buffer.seek(0)
-    return _checked(buffer, length, name)
-
-
-def _checked(file: BinaryIO, length: int, name: str) -> BinaryIO:
-    if length == 0:
-        raise PictureError(f"{name} is empty (0 bytes)")
-    if length > MAX_BYTES:
-        raise PictureError(f"{name} is longer than {MAX_BYTES >> 30} GiB, the most that is read")
-    return file
-
-
-def _header(file: BinaryIO, name: str, max_pixels: int) -> tuple[PillowImage.Image, int]:
-    """Open without decoding and check the size: the picture and its orientation."""
+def _header(file: BinaryIO, name: str, max_pixels: int) -> PillowImage.Image:
+    """Open without decoding and check the size."""
     formats = _formats(file, name)
-    with _pillow_limit, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's size and EXIF warnings: both are dealt with here
+    with _quietly():
         before, PillowImage.MAX_IMAGE_PIXELS = PillowImage.MAX_IMAGE_PIXELS, max_pixels
         try:
             picture = _identify(file, formats)
-            orientation = _metadata.orientation(picture)
         except UnidentifiedImageError:
             known = "PNG, JPEG, TIFF, WebP, GIF, BMP, PPM, JPEG 2000, AVIF or HEIC"
             raise PictureError(
@@ -218,9 +154,7 @@ def _header(file: BinaryIO, name: str, max_pixels: int) -> tuple[PillowImage.Ima
     if width * height > max_pixels:
         size = f"{width * height / 1e6:.0f} megapixels ({width} × {height})"
         raise _too_large(name, size, max_pixels)
-    if orientation is None:
-        _metadata.warn_of_damage(name)
-    return picture, orientation or 1
+    return picture
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> PictureError:
@@ -251,6 +185,15 @@ def _formats(file: BinaryIO, name: str) -> tuple[str, ...]:
         raise MissingExtraError(f"reading {name} (HEIC)", "heic") from None
     pillow_heif.register_heif_opener()
     return ("HEIF",)
+
+
+def _exif(picture: PillowImage.Image, name: str) -> tuple[int, bytes | None]:
+    """Orientation and EXIF block; damaged EXIF is left out with a warning."""
+    with _quietly():
+        way, block, sound = _metadata.exif(picture)
+    if not sound:
+        warnings.warn(f"{name}: damaged EXIF data is left out", SfumatoWarning, stacklevel=2)
+    return way, block
 
 
 def _profile(picture: PillowImage.Image, name: str) -> bytes | None:
@@ -290,7 +233,8 @@ def _pixels(
     if picture.mode == "La":
         picture = picture.convert("LA")
     was_grey = picture.mode in ("1", "L", "LA")
-    eight = np.asarray(picture.convert("RGBA" if transparent else "RGB"))
+    wanted = "RGBA" if transparent else "RGB"
+    eight = np.asarray(picture if picture.mode == wanted else picture.convert(wanted))
     deep = _sixteen_bits(picture, file, eight, name)
     both: Native = eight if deep is None else deep
     colour, alpha = (both[..., :3], both[..., 3]) if transparent else (both, None)
@@ -314,13 +258,15 @@ def _sixteen_bits(
     import cv2
 
     file.seek(0)
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    log = getattr(cv2.utils, "logging", None)  # missing before OpenCV 4.9
+    level = log.setLogLevel(log.LOG_LEVEL_SILENT) if log else None
     try:
         raw = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         raw = None
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        if log:
+            log.setLogLevel(level)
     if raw is not None and raw.dtype == np.uint16 and raw.ndim == 3:
         order = [2, 1, 0, 3][: raw.shape[2]]
         deep: Native = np.ascontiguousarray(raw[..., order], np.uint16)

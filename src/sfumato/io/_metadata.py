@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 
 from PIL import Image as PillowImage
 
-from sfumato.errors import SfumatoWarning
-
 _ORIENTATION = 0x0112
-_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+_EXIF_IFD = 0x8769
 _WIDTH, _HEIGHT = 0xA002, 0xA003
 
 # Tags of IFD 0 that describe how a TIFF file stores its pixels. Copied into another file they
@@ -22,63 +19,52 @@ _LAYOUT_TAGS = frozenset(
     | {*range(320, 326), 330, *range(332, 348), *range(512, 522), 529, 530, 532, 700}
     | {34377, 34675, 37724, 50215}
 )
-_XMP_ORIENTATION = re.compile(rb"""tiff:Orientation(=(["']).\2|>[^<]*</tiff:Orientation>)""")
+_XMP_ORIENTATION = re.compile(rb"""tiff:Orientation=(["'])\d+\1""")
+_XMP_ORIENTATION_LEFT = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)\d+""")  # -> 1
 _XMP_THUMBNAILS = re.compile(rb"<xmp:Thumbnails>.*?</xmp:Thumbnails>", re.DOTALL)
 
 
-def orientation(picture: PillowImage.Image) -> int | None:
-    """EXIF orientation 1..8; 1 where there is none or it makes no sense, None in damaged EXIF."""
-    try:
-        value = picture.getexif().get(_ORIENTATION, 1)
-    except Exception:  # Pillow raises a dozen kinds on damaged EXIF; the picture is still good
-        return None
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+def exif(picture: PillowImage.Image) -> tuple[int, bytes | None, bool]:
+    """(orientation, EXIF block for output, whether the file's EXIF was sound) of a loaded picture.
 
-
-def exif(picture: PillowImage.Image, turned_size: tuple[int, int], name: str) -> bytes | None:
-    """The EXIF block for output, or None.
-
-    Without the orientation (the pixels are upright now) and the thumbnail (it would still show
-    the picture from before), with the true size. Starts with ``Exif\\0\\0``.
-
-    Args:
-        picture: the opened file.
-        turned_size: (width, height) of the upright picture.
-        name: the file, for the warning.
+    The orientation is EXIF's 1..8, 1 if missing or senseless. The block is without it (the pixels
+    will be upright), without the thumbnail (it would still show the picture from before) and
+    with the true size; it starts with ``Exif\\0\\0``; None where nothing is left. Loaded, because
+    a PNG may have its EXIF at the end.
     """
+    way = 1
     try:
         block = picture.getexif()
+        value = block.get(_ORIENTATION, 1)
+        way = value if isinstance(value, int) and 1 <= value <= 8 else 1
+        width, height = picture.size if way < 5 else picture.size[::-1]
         for tag in [tag for tag in block if tag in _LAYOUT_TAGS or tag == _ORIENTATION]:
             del block[tag]
         details = dict(block.get_ifd(_EXIF_IFD))
         if details:
-            details.update(
-                {t: v for t, v in zip((_WIDTH, _HEIGHT), turned_size, strict=True) if t in details}
-            )
-            block[_EXIF_IFD] = details
-        if not len(block):
-            return None
+            true_size = {_WIDTH: width, _HEIGHT: height}
+            block[_EXIF_IFD] = details | {t: v for t, v in true_size.items() if t in details}
         block.endian = "<"
         block.bigtiff = False
-        return block.tobytes()
-    except Exception:  # as above
-        warn_of_damage(name)
-        return None
+        return way, block.tobytes() if len(block) else None, True
+    except Exception:  # Pillow raises a dozen kinds on damaged EXIF; the picture is still good
+        return way, None, False
 
 
-def warn_of_damage(name: str) -> None:
-    """Say that a file's EXIF data will be missing from the output."""
-    warnings.warn(f"{name}: damaged EXIF data is left out", SfumatoWarning, stacklevel=2)
+def turned_by_pillow(picture: PillowImage.Image) -> bool:
+    """Whether loading will swap width and height: Pillow, as OpenCV, turns TIFF files itself."""
+    return getattr(picture, "tag_v2", {}).get(_ORIENTATION, 1) in (5, 6, 7, 8)
 
 
 def xmp(picture: PillowImage.Image) -> bytes | None:
-    """The XMP packet for output, without orientation and thumbnails, or None."""
+    """The XMP packet for output, upright and without thumbnails, or None."""
     packet = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp")
     if isinstance(packet, str):
         packet = packet.encode()
     if not isinstance(packet, bytes) or not packet:
         return None
-    return _XMP_THUMBNAILS.sub(b"", _XMP_ORIENTATION.sub(b"", packet))
+    packet = _XMP_THUMBNAILS.sub(b"", _XMP_ORIENTATION.sub(b"", packet))
+    return _XMP_ORIENTATION_LEFT.sub(rb"\g<1>1", packet)
 
 
 def dpi(picture: PillowImage.Image) -> tuple[float, float] | None:

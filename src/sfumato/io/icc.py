@@ -27,6 +27,7 @@ Native = NDArray[np.unsignedinteger[Any]]
 Depth = np.dtype[np.unsignedinteger[Any]]
 """uint8 or uint16."""
 
+_BLACK_POINT_COMPENSATION = 0x2000  # LittleCMS; Pillow names it differently by version
 _LEVELS = 65536
 _STRIP = 1 << 18  # pixels worked on at once: the float temporaries stay in the CPU's cache
 
@@ -138,7 +139,7 @@ def littlecms_to_srgb(picture: PillowImage.Image, icc: bytes | None) -> PillowIm
             ImageCms.createProfile("sRGB"),
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             outputMode="RGB",
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            flags=_BLACK_POINT_COMPENSATION,  # type: ignore[arg-type]
         )
     except (ImageCms.PyCMSError, OSError, TypeError) as error:
         raise ValueError(f"the colour profile cannot be used ({error})") from error

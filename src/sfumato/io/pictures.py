@@ -23,9 +23,9 @@ import numpy as np
 
 from sfumato.errors import PictureError, SfumatoWarning, UsageError
 from sfumato.io import _decode, icc
-from sfumato.io._decode import Source, name_of
 from sfumato.io._encode import FORMATS, Metadata, encode, format_of
 from sfumato.io._files import check_writable, same_file, write_whole
+from sfumato.io._source import Source, name_of
 from sfumato.io.icc import Native
 from sfumato.types import Alpha, Image, Mask
 
@@ -138,6 +138,7 @@ def read_mask(
 
     Raises:
         PictureError: as for :func:`read`.
+        UsageError: its proportions differ from ``size`` by more than 2 %.
     """
     import cv2  # here: only masks and turned or profiled pictures need it
 
@@ -152,11 +153,9 @@ def read_mask(
     (height, width), (own_height, own_width) = size, mask.shape
     stretch = width * own_height / (height * own_width)
     if max(stretch, 1 / stretch) > _OFF_SHAPE:
-        warnings.warn(
-            f"{found.name} is {own_width} × {own_height}, of other proportions than the picture's "
-            f"{width} × {height}: the mask is stretched to fit",
-            SfumatoWarning,
-            stacklevel=2,
+        raise UsageError(
+            f"the mask {found.name} is {own_width} × {own_height} pixels, of other proportions "
+            f"than the picture's {width} × {height}; draw it on the picture that it is for"
         )
     smaller = width * height < own_width * own_height
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR

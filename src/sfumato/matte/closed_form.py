@@ -6,6 +6,8 @@ The matting Laplacian, the preconditioner and the solver are pymatting's.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +20,17 @@ from sfumato.ops.trimap import check_pair, pixels, stretch, tiles, unknown_band,
 from sfumato.types import Alpha, Context, Image, Mask, Matte, Matter
 
 if TYPE_CHECKING:
-    import scipy.sparse
+    import scipy.sparse  # type: ignore[import-untyped, unused-ignore]
 
 REQUIRES = ("pymatting", "scipy")
 EXTRA = "matting"
 
 REACH = 2
 """A pixel's row of the Laplacian (3 x 3 windows) holds pixels at most this far away."""
+
+
+MOST = 2000
+"""Steps of the solver after which the answer is taken as it is."""
 
 
 class Options(BaseModel, extra="forbid"):
@@ -40,7 +46,7 @@ class Options(BaseModel, extra="forbid"):
         1e-6, ge=1e-9, le=1, description="smoothness; larger values follow the picture less"
     )
     trust: float = Field(
-        1e-3, gt=0, le=1, description="how much the coarse selection counts within the band"
+        1e-2, gt=0, le=1, description="how much the coarse selection counts within the band"
     )
     tolerance: float = Field(1e-5, ge=1e-10, le=0.1, description="residual at which to stop")
 
@@ -77,8 +83,8 @@ def solve(image: Image, alpha: Alpha, band: Mask, options: Options) -> NDArray[n
     Returns:
         float32 ``[U]``, 0..1, in the order of ``alpha[band]``.
     """
-    import scipy.sparse
-    from pymatting import cg, ichol
+    import scipy.sparse  # type: ignore[import-untyped, unused-ignore]
+    from scipy.sparse.linalg import LinearOperator, cg  # type: ignore[import-untyped, unused-ignore]
 
     laplacian = _rows(image, band, options.eps)  # [U, H * W]
     unknown = band.ravel()
@@ -86,8 +92,18 @@ def solve(image: Image, alpha: Alpha, band: Mask, options: Options) -> NDArray[n
     pull = options.trust * (np.square(2 * guess - 1) + 1e-3)
     system = laplacian[:, unknown].tocsc() + scipy.sparse.diags(pull, format="csc")
     right = pull * guess - laplacian @ np.where(unknown, 0, alpha.ravel())
-    solution = cg(system, right, x0=guess, rtol=options.tolerance, M=ichol(system), maxiter=2000)
+    inverse = LinearOperator(system.shape, _preconditioner(system), dtype=np.float64)
+    solution, _ = cg(system, right, guess, rtol=options.tolerance, maxiter=MOST, M=inverse)
     return np.asarray(np.clip(solution, 0, 1), dtype=np.float32)
+
+
+def _preconditioner(system: scipy.sparse.csc_matrix) -> Any:
+    """Incomplete Cholesky factors, as a function that applies their inverse to a vector."""
+    from pymatting import ichol
+
+    # pymatting prints when it has to try a larger shift; standard output may be a picture's pipe.
+    with contextlib.redirect_stdout(io.StringIO()):
+        return ichol(system, shifts=[0.0, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 100.0, 1e4])
 
 
 def _rows(image: Image, band: Mask, eps: float) -> scipy.sparse.csr_matrix:
@@ -96,7 +112,7 @@ def _rows(image: Image, band: Mask, eps: float) -> scipy.sparse.csr_matrix:
     Put together from tiles: a row depends on its near neighbours only, so this is exact, while
     the Laplacian of a whole picture would take half a kilobyte a pixel.
     """
-    import scipy.sparse
+    import scipy.sparse  # type: ignore[import-untyped, unused-ignore]
     from pymatting import cf_laplacian
 
     number = np.arange(band.size).reshape(band.shape)

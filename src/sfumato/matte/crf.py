@@ -53,7 +53,7 @@ def build(options: Options, context: Context) -> Matter:  # noqa: ARG001
         check_pair(image, coarse)
         belief = mean_field(fit(image, options.size), fit(coarse, options.size), options)
         radius = pixels(options.polish, image.shape)
-        alpha = guided.refine(image, resize(belief, coarse.shape), radius, eps=1e-5, rounds=1)
+        alpha = guided.refine(image, resize(belief, coarse.shape), radius, eps=1e-4, rounds=1)
         return Matte(alpha, foreground.estimate(image, alpha)[0])
 
     return matte
@@ -92,7 +92,8 @@ def mean_field(image: Image, coarse: Alpha, options: Options) -> Alpha:
 
 def normalised(kernel: Kernel, shape: tuple[int, ...]) -> Kernel:
     """``D^-1/2 K D^-1/2`` with ``D = K 1``: symmetric, with weights of about 1 in all."""
-    scale = 1 / np.sqrt(np.maximum(kernel(np.ones(shape, np.float32)), np.float32(1e-12)))
+    total = np.maximum(kernel(np.ones(shape, np.float32)), 1e-12)
+    scale = (1 / np.sqrt(total)).astype(np.float32)
     return lambda values: scale * kernel(scale * values)
 
 
@@ -100,9 +101,10 @@ def _appearance(image: Image, options: Options) -> Kernel:
     """Gaussian over position and colour (bilateral)."""
     height, width = image.shape[:2]
     reach = options.theta_alpha * max(height, width)
-    rows, columns = np.mgrid[:height, :width].astype(np.float32) / np.float32(reach)
+    rows, columns = np.mgrid[:height, :width] / reach
     colours = image / np.float32(options.theta_beta)
-    grid = lattice(np.dstack([columns, rows, colours]).reshape(-1, 5))
+    features = np.dstack([columns, rows, colours]).reshape(-1, 5)
+    grid = lattice(features.astype(np.float32))
     return lambda values: grid.filter(values.ravel()).reshape(values.shape)
 
 

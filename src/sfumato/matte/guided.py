@@ -23,7 +23,7 @@ class Options(BaseModel, extra="forbid"):
         description="how far off the selection's edge may be, as a fraction of the longer side",
     )
     eps: float = Field(
-        1e-5, ge=1e-7, le=1, description="smoothness; larger values follow the picture less"
+        1e-4, ge=1e-7, le=1, description="smoothness; larger values follow the picture less"
     )
     rounds: int = Field(2, ge=1, le=5, description="how often the edge is fitted")
 

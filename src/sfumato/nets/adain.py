@@ -5,6 +5,7 @@ The maths are pure functions on features; ``weights`` confine the statistics to 
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 
@@ -43,25 +44,43 @@ def weighted_mean_std(
 
 
 def adain_affine(
-    content_mean: Tensor, content_std: Tensor, style_mean: Tensor, style_std: Tensor
+    content_mean: Tensor,
+    content_std: Tensor,
+    style_mean: Tensor,
+    style_std: Tensor,
+    *,
+    most: float = math.inf,
 ) -> tuple[Tensor, Tensor]:
-    """AdaIN (equation 8) as ``scale * features + shift``; everything ``[B, C, 1, 1]``."""
-    scale = style_std / content_std
+    """AdaIN (equation 8) as ``scale * features + shift``; everything ``[B, C, 1, 1]``.
+
+    ``most`` bounds the scale, which the paper does not: a small or flat region has hardly any
+    deviation of its own, and would be blown up to noise.
+    """
+    scale = (style_std / content_std).clamp(max=most)
     return scale, style_mean - scale * content_mean
 
 
-def adain(content: Tensor, style_mean: Tensor, style_std: Tensor, weights: Tensor) -> Tensor:
+def adain(
+    content: Tensor,
+    style_mean: Tensor,
+    style_std: Tensor,
+    weights: Tensor,
+    *,
+    most: float = math.inf,
+) -> Tensor:
     """Give ``content``'s weighted area the style's channel statistics (equation 8).
 
     Args:
         content: features ``[B, C, H, W]``.
         style_mean, style_std: ``[B, C, 1, 1]``.
         weights: ``[B, 1, H, W]``, where the content's own statistics are taken.
+        most: see :func:`adain_affine`.
 
     Returns:
         ``[B, C, H, W]``; features outside the area are moved by the same map.
     """
-    scale, shift = adain_affine(*weighted_mean_std(content, weights), style_mean, style_std)
+    own = weighted_mean_std(content, weights)
+    scale, shift = adain_affine(*own, style_mean, style_std, most=most)
     return scale * content + shift
 
 

@@ -23,8 +23,18 @@ WORK = 1024
 RADII = (8, 4, 2)
 """Window radii of the fusion passes, in pixels at work size."""
 
-TRUST = 4
+TRUST = 8
 """Weights are raised to this power where colours spread, so that pure pixels lead."""
+
+CLOSING = 4
+"""By how much a weight grows at each halving, so that a known pixel speaks for its neighbours
+and colours go on from the nearest edge instead of the mean of the whole picture."""
+
+NOTHING = 1e-9
+"""Weights that are all smaller than this are no weights: sums of them would vanish."""
+
+TINY = np.float32(1e-30)
+"""Keeps a division by a weight of 0 defined."""
 
 
 def estimate(image: Image, alpha: Alpha) -> tuple[Image, Image]:
@@ -49,10 +59,10 @@ def estimate(image: Image, alpha: Alpha) -> tuple[Image, Image]:
         UsageError: sizes do not match, or a value is not finite.
     """
     check_pair(image, alpha)
-    F, B = (_enlarged(x, alpha.shape) for x in _smooth(fit(image, WORK), fit(alpha, WORK)))
+    fore, back = (_enlarged(x, alpha.shape) for x in _smooth(fit(image, WORK), fit(alpha, WORK)))
     for tile in tiles(alpha.shape):
-        _detail(image[tile], alpha[tile], F[tile], B[tile])
-    return F, B
+        _detail(image[tile], alpha[tile], fore[tile], back[tile])
+    return fore, back
 
 
 def fill(image: Image, keep: Alpha) -> Image:
@@ -91,7 +101,7 @@ def push_pull(image: Image, weight: NDArray[np.float32]) -> Image:
         float32 ``[H, W, 3]``, a new array: ``image`` where the weight is 1, smooth elsewhere,
         within the range of the weighted colours; the picture's mean where all weights are 0.
     """
-    if weight.max() <= 0:
+    if weight.max() < NOTHING:
         mean = image.mean(axis=(0, 1), dtype=np.float64)
         return np.broadcast_to(mean, image.shape).astype(np.float32)
     # Push: weighted colours and weights, to ever smaller sizes.
@@ -100,7 +110,9 @@ def push_pull(image: Image, weight: NDArray[np.float32]) -> Image:
     while levels[-1][0].shape[:2] != (1, 1):
         colours, share = levels[-1]
         half = ((share.shape[0] + 1) // 2, (share.shape[1] + 1) // 2)
-        levels.append((resize(colours, half), resize(share, half)))
+        colours, share = resize(colours, half), resize(share, half)
+        gain = np.minimum(1, CLOSING * share) / np.maximum(share, TINY)
+        levels.append((colours * gain, share * gain))
     colours, share = levels.pop()
     out: Image = colours / share
     # Pull: where a level's weight falls short, the smaller level's colour fills the rest.
@@ -113,25 +125,26 @@ def push_pull(image: Image, weight: NDArray[np.float32]) -> Image:
 def _smooth(image: Image, alpha: Alpha) -> tuple[Image, Image]:
     """The smooth parts of F and B at work size: ``[h, w, 3]`` each."""
     small, share = fit(image, SPREAD), fit(alpha, SPREAD)
-    spread_F = _enlarged(push_pull(small, share**TRUST), alpha.shape)
-    spread_B = _enlarged(push_pull(small, (1 - share) ** TRUST), alpha.shape)
-    F, B = spread_F.copy(), spread_B.copy()  # tiles read their neighbours' start, not their end
+    spread_fore = _enlarged(push_pull(small, share**TRUST), alpha.shape)
+    spread_back = _enlarged(push_pull(small, (1 - share) ** TRUST), alpha.shape)
+    # Copies: a tile's margin reads its neighbours as they started, not as they ended.
+    fore, back = spread_fore.copy(), spread_back.copy()
     for tile in tiles(alpha.shape):
         if alpha[tile].max() > 0 and alpha[tile].min() < 1:
             near, inside = with_margin(tile, sum(RADII), alpha.shape)
-            f, b = _fused(image[near], alpha[near], spread_F[near], spread_B[near])
-            F[tile], B[tile] = f[inside], b[inside]
-    return F, B
+            f, b = _fused(image[near], alpha[near], spread_fore[near], spread_back[near])
+            fore[tile], back[tile] = f[inside], b[inside]
+    return fore, back
 
 
-def _fused(image: Image, alpha: Alpha, F: Image, B: Image) -> tuple[Image, Image]:
+def _fused(image: Image, alpha: Alpha, fore: Image, back: Image) -> tuple[Image, Image]:
     """The fusion passes over one tile."""
     share = _three(alpha)
     for i, radius in enumerate(RADII):
         if i > 0:
-            F, B = _explain(image, share, F, B)
-        F, B = _local_mean(F, alpha, radius), _local_mean(B, 1 - alpha, radius)
-    return F, B
+            fore, back = _explain(image, share, fore, back)
+        fore, back = _local_mean(fore, alpha, radius), _local_mean(back, 1 - alpha, radius)
+    return fore, back
 
 
 def _local_mean(colours: Image, weight: Alpha, radius: int) -> Image:
@@ -139,26 +152,28 @@ def _local_mean(colours: Image, weight: Alpha, radius: int) -> Image:
     side = (2 * radius + 1, 2 * radius + 1)
     w = weight + np.float32(1e-4)
     total = cv2.blur(colours * _three(w), side, borderType=cv2.BORDER_REFLECT)
-    return np.asarray(total / _three(cv2.blur(w, side, borderType=cv2.BORDER_REFLECT)))
+    mean = cv2.blur(w, side, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(total / _three(np.asarray(mean, np.float32)), dtype=np.float32)
 
 
-def _explain(image: Image, share: Image, F: Image, B: Image) -> tuple[Image, Image]:
+def _explain(image: Image, share: Image, fore: Image, back: Image) -> tuple[Image, Image]:
     """Give each its share of what F and B do not yet explain of the picture (Forte, eq. 7)."""
-    rest = image - B - share * (F - B)
-    return np.clip(F + share * rest, 0, 1), np.clip(B + (1 - share) * rest, 0, 1)
+    rest = image - back - share * (fore - back)
+    return np.clip(fore + share * rest, 0, 1), np.clip(back + (1 - share) * rest, 0, 1)
 
 
-def _detail(image: Image, alpha: Alpha, F: Image, B: Image) -> None:
+def _detail(image: Image, alpha: Alpha, fore: Image, back: Image) -> None:
     """Bring one tile of the smooth F and B, in place, to the full detail of the picture."""
     if alpha.min() == 1:
-        F[:] = image
+        fore[:] = image
     elif alpha.max() == 0:
-        B[:] = image
+        back[:] = image
     else:
         soft = (alpha > 0) & (alpha < 1)
-        F[soft], B[soft] = _explain(image[soft], alpha[soft, None], F[soft], B[soft])  # [n, 3]
-        cv2.copyTo(image, (alpha == 1).astype(np.uint8), F)
-        cv2.copyTo(image, (alpha == 0).astype(np.uint8), B)
+        share = alpha[soft, None]  # [n, 1]; the others below: [n, 3]
+        fore[soft], back[soft] = _explain(image[soft], share, fore[soft], back[soft])
+        cv2.copyTo(image, (alpha == 1).astype(np.uint8), fore)
+        cv2.copyTo(image, (alpha == 0).astype(np.uint8), back)
 
 
 def _three(x: NDArray[np.float32]) -> Image:

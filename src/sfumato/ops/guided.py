@@ -24,6 +24,9 @@ Doubles = NDArray[np.float64]
 Coefficients = NDArray[np.float32]
 """float32 ``[H, W, C + 1]``: the weights ``a`` of the guide's C channels, then the offset ``b``."""
 
+NOTHING = 1e-5
+"""A variance of the target too small to speak of: a window that is all but solid."""
+
 FLOOR = 1e-4
 """Least weight of a pixel, so that a window without any trusted pixel still has an answer."""
 
@@ -36,7 +39,7 @@ NARROWER = 0.7
 
 def coefficients(
     guide: Floats, target: Floats, radius: int, eps: float, weight: Floats | None = None
-) -> Coefficients:
+) -> tuple[Coefficients, Floats]:
     """Local linear model of ``target`` on ``guide`` (He 2013, eq. 5-6 grey, 19-20 colour).
 
     Args:
@@ -48,12 +51,22 @@ def coefficients(
             Not in the paper, where every pixel of a window counts the same.
 
     Returns:
-        float32 ``[H, W, C + 1]``, already averaged over the windows that hold a pixel.
+        The model, float32 ``[H, W, C + 1]``, averaged over the windows that hold a pixel; and
+        its quality, float32 ``[H, W]``, 0..1: the share of the target's variance there that the
+        guide explains (R²). Not in the paper: windows count by their quality in that average,
+        and where it is low the caller does better to stay with what it had, since the guide
+        shows no edge, or edges of something else.
     """
     w = np.ones(target.shape) if weight is None else weight + FLOOR
     n = _mean(w, radius)
-    a, b = (_fit_grey if guide.ndim == 2 else _fit_colour)(guide, target, w, n, radius, eps)
-    return _mean(np.dstack([a, b]), radius).astype(np.float32)
+    mean = _mean(w * target, radius) / n
+    variance = np.maximum(_mean(w * target * target, radius) / n - mean * mean, 0)
+    fit = _fit_grey if guide.ndim == 2 else _fit_colour
+    a, b, explained = fit(guide, target, w, n, radius, eps)
+    quality = np.clip((np.maximum(explained, 0) + NOTHING) / (variance + NOTHING), 0, 1)
+    model = _mean(np.dstack([a, b]) * quality[..., None], radius)
+    quality = np.maximum(_mean(quality, radius), NOTHING)
+    return (model / quality[..., None]).astype(np.float32), quality.astype(np.float32)
 
 
 def apply(model: Coefficients, guide: Floats) -> Floats:
@@ -69,16 +82,16 @@ def guided_filter(
     guide: Floats, target: Floats, radius: int, eps: float, weight: Floats | None = None
 ) -> Floats:
     """The guided filter itself: float32 ``[H, W]``, not clipped. See :func:`coefficients`."""
-    return apply(coefficients(guide, target, radius, eps, weight), guide)
+    return apply(coefficients(guide, target, radius, eps, weight)[0], guide)
 
 
 def refine(image: Image, coarse: Alpha, radius: int, eps: float, rounds: int) -> Alpha:
     """Draw a coarse selection's edge to the picture's own edges; solid parts become exact.
 
     Every round fits ``alpha`` to the colours of each neighbourhood, led by the pixels that the
-    round before is sure of (weight ``(2 alpha - 1)^2``), in ever narrower windows. Works in the
-    unknown band alone and fades out towards its borders, so that no alpha leaks into similar
-    colours farther off.
+    round before is sure of (weight ``(2 alpha - 1)^2``), in ever narrower windows. The coarse
+    selection stays where colours do not explain it. Works in the unknown band alone and fades
+    out towards its borders, so that no alpha leaks into similar colours farther off.
 
     Args:
         image: float32 ``[H, W, 3]``, 0..1.
@@ -101,15 +114,16 @@ def refine(image: Image, coarse: Alpha, radius: int, eps: float, rounds: int) ->
     fitted = start
     for i in range(rounds):
         window = max(1, round(radius / step * NARROWER**i))
-        model = coefficients(small_guide, fitted, window, eps, np.square(2 * fitted - 1))
-        model = _faded(model, start, fade)
+        model, quality = coefficients(small_guide, fitted, window, eps, np.square(2 * fitted - 1))
+        model = _faded(model, start, fade * quality)
         fitted = np.clip(apply(model, small_guide), 0, 1)
-    alpha[area] = apply(cv2.resize(model, edge.shape[::-1]).reshape(*edge.shape, -1), guide)
+    wide = cv2.resize(model, edge.shape[::-1]).astype(np.float32)
+    alpha[area] = apply(wide, guide)
     return stretch(alpha, ENDS)
 
 
 def upsample(
-    alpha: Alpha, guide: Image, full: Image | NDArray[np.uint8], radius: int = 2, eps: float = 1e-4
+    alpha: Alpha, guide: Image, full: Image | NDArray[np.uint8], radius: int = 2, eps: float = 3e-5
 ) -> Alpha:
     """Lift a small alpha to the photo's own size, along the edges of the photo.
 
@@ -136,7 +150,8 @@ def upsample(
     if full.shape[:2] == alpha.shape:
         return alpha.copy()
     fade = _fade(alpha, 2 * radius)
-    model = _faded(coefficients(guide, alpha, radius, eps), alpha, fade)
+    model, quality = coefficients(guide, alpha, radius, eps)
+    model = _faded(model, alpha, fade * quality)
     out = np.empty(full.shape[:2], dtype=np.float32)
     for tile in tiles(full.shape):
         near = _seen_from(tile, full.shape, alpha.shape)
@@ -200,19 +215,22 @@ def _mean(x: NDArray[Any], radius: int) -> Doubles:
     return np.asarray(mean, dtype=np.float64).reshape(x.shape)
 
 
+# Both return a, b, and the variance of the target that they explain, a . cov(I, p).
+
+
 def _fit_grey(
     guide: Floats, target: Floats, w: NDArray[Any], n: Doubles, radius: int, eps: float
-) -> tuple[Doubles, Doubles]:
+) -> tuple[Doubles, Doubles, Doubles]:
     mean_i, mean_p = _mean(w * guide, radius) / n, _mean(w * target, radius) / n
     variance = _mean(w * guide * guide, radius) / n - mean_i * mean_i
     covariance = _mean(w * guide * target, radius) / n - mean_i * mean_p
     a = covariance / (np.maximum(variance, 0) + eps)
-    return a, mean_p - a * mean_i
+    return a, mean_p - a * mean_i, a * covariance
 
 
 def _fit_colour(
     guide: Floats, target: Floats, w: NDArray[Any], n: Doubles, radius: int, eps: float
-) -> tuple[Doubles, Doubles]:
+) -> tuple[Doubles, Doubles, Doubles]:
     red, green, blue = cv2.split(guide)
     wr, wg, wb, wp = w * red, w * green, w * blue, w * target
     r, g, b, p = (_mean(x, radius) / n for x in (wr, wg, wb, wp))
@@ -234,4 +252,5 @@ def _fit_colour(
     a_r = (c_rr * pr + c_rg * pg + c_rb * pb) / determinant
     a_g = (c_rg * pr + c_gg * pg + c_gb * pb) / determinant
     a_b = (c_rb * pr + c_gb * pg + c_bb * pb) / determinant
-    return np.dstack([a_r, a_g, a_b]), p - a_r * r - a_g * g - a_b * b
+    explained = a_r * pr + a_g * pg + a_b * pb
+    return np.dstack([a_r, a_g, a_b]), p - a_r * r - a_g * g - a_b * b, explained

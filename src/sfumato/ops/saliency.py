@@ -40,7 +40,7 @@ def single(label: str, soft: Alpha) -> Segments:
     mask = soft > 0.5
     if not mask.any():
         return nothing(soft.shape)
-    return Segments(mask[None], (label,), (float(soft[mask].mean()),), soft[None])
+    return Segments(mask[None], (label,), (min(1.0, float(soft[mask].mean())),), soft[None])
 
 
 def drop_islands(soft: Alpha, share: float) -> Alpha:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from sfumato.errors import UsageError
 from sfumato.types import Alpha, Image, Mask
@@ -62,12 +61,12 @@ def unknown_band(alpha: Alpha, radius: int, solid: float = 0.0) -> Mask:
     element = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     # The border of the picture is not an edge of the selection: OpenCV's default border is
     # neutral for both operations.
-    return np.asarray(cv2.dilate(above, element) & cv2.dilate(below, element), dtype=np.bool_)
+    return np.minimum(cv2.dilate(above, element), cv2.dilate(below, element)) > 0
 
 
 def stretch(alpha: Alpha, ends: float) -> Alpha:
     """Spread values so that those within ``ends`` of 0 or 1 become exactly 0 or 1."""
-    return np.clip((alpha - ends) / np.float32(1 - 2 * ends), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((alpha - ends) / (1 - 2 * ends), 0, 1), dtype=np.float32)
 
 
 def bounds(mask: Mask, margin: int) -> Tile | None:

@@ -66,7 +66,8 @@ def build(options: Options, context: Context) -> FileMask:  # noqa: ARG001 - one
 
 
 def same_proportions(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    """Whether two (height, width) are one shape at two sizes, rounded to whole pixels."""
-    (ah, aw), (bh, bw) = a, b
-    rounding = 0.5 / min(ah, bh) + 0.5 / min(aw, bw)
-    return bool(abs(aw * bh / (ah * bw) - 1) <= TOLERANCE + rounding)
+    """Whether two (height, width) are one shape at two sizes, in whole pixels (at least one)."""
+    small, large = sorted((a, b), key=max)
+    scale = max(small) / max(large)
+    pairs = zip(small, large, strict=True)
+    return all(abs(max(1, n * scale) - own) <= 1 + TOLERANCE * own for own, n in pairs)

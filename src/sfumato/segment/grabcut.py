@@ -19,7 +19,7 @@ from sfumato.types import Alpha, Context, Image, Segments
 CLASSES = ("subject",)
 WEIGHTS = ("u2netp",)
 
-BAND = 0.06
+BAND = 0.02
 """Half-width of the open band around the salient outline, beside the root of the area."""
 
 Box = tuple[float, float, float, float]

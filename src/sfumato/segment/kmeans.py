@@ -51,11 +51,7 @@ class Kmeans:
 
     options: Options
     seed: int = 0
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels that it can return."""
-        return tuple(str(i + 1) for i in range(self.options.clusters))
+    classes: tuple[str, ...] = CLASSES
 
     def __call__(self, image: Image) -> Segments:
         # One colour is one cluster; shading below what can be seen shall not make more.
@@ -68,7 +64,8 @@ class Kmeans:
         areas = np.bincount(owner.ravel(), minlength=len(centres))
         order = [i for i in np.argsort(-areas, kind="stable") if areas[i]]
         masks = np.stack([owner == i for i in order])
-        return Segments(masks, self.classes[: len(order)], (1.0,) * len(order))
+        labels = tuple(str(rank) for rank in range(1, len(order) + 1))
+        return Segments(masks, labels, (1.0,) * len(order))
 
 
 def build(options: Options, context: Context) -> Kmeans:

@@ -29,7 +29,7 @@ class Options(BaseModel, extra="forbid"):
     """How MODNet looks at the picture."""
 
     size: int = Field(
-        512, ge=128, le=2048, description="the net sees about size x size pixels, in any shape"
+        384, ge=128, le=2048, description="the net sees about size x size pixels, in any shape"
     )
     islands: float = Field(
         0.05,

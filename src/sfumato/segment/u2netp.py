@@ -28,7 +28,7 @@ class Options(BaseModel, extra="forbid"):
     """When U²-Net-p believes that there is a subject."""
 
     least: float = Field(
-        0.3,
+        0.5,
         ge=0,
         le=1,
         description="no subject if no pixel is more salient than this, before stretching",

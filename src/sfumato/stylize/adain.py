@@ -41,6 +41,10 @@ TILE = 128
 
 CACHED_STYLES = 64
 
+# Whole photos seldom need gains over 3; without a bound a region of a few cells, or of clear
+# sky, asks for hundreds and turns to noise (docs/adain.md).
+MOST_GAIN = 3.0
+
 # Small photos are painted enlarged, but neither blown up without end nor made large.
 MOST_ENLARGED = 4.0
 ENLARGED_AREA = 1 << 20
@@ -242,7 +246,8 @@ class AdaIN:
         amount = self._options.alpha
         maps = []
         for area, style in zip(shown, styles, strict=True):
-            scale, shift = adain_affine(*weighted_mean_std(features, area[None]), *style)
+            own = weighted_mean_std(features, area[None])
+            scale, shift = adain_affine(*own, *style, most=MOST_GAIN)
             maps.append((amount * scale + (1 - amount), amount * shift))
         parts = shares(shown)
 
