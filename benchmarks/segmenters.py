@@ -3,7 +3,7 @@
     python benchmarks/segmenters.py ../shared/data
     python benchmarks/segmenters.py ../shared/data --limit 10 --nets modnet --sheet worst.png
 
-Takes about six minutes on two CPU cores for all nets and 148 pictures, weights once fetched.
+Takes about ten minutes on two CPU cores for all nets and 148 pictures, weights once fetched.
 The data folder holds sets (``portraits``, ``people``), each with ``images/ID.jpg``,
 ``masks/ID.png`` (white = person) and ``split.json`` (split name -> IDs). Prints one Markdown
 table a set:

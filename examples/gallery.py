@@ -65,11 +65,17 @@ PIECES = [
         " -o hat-two.png",
     ),
     Piece(
-        "portrait-pass",
+        "hat-pass",
         "Two styles through one pass of VGG-19",
-        "sfumato paint portrait.jpg --paint background=autumn@adain"
-        " --paint person=watercolour@adain -o portrait-pass.png",
+        "sfumato paint hat.jpg --paint background=stained-glass@adain --paint person=ink@adain"
+        " -o hat-pass.png",
         "With `adain` both regions share one encoding and one decoding. Needs the `torch` extra.",
+    ),
+    Piece(
+        "canal-adain",
+        "A whole picture in AdaIN",
+        "sfumato paint canal.jpg --style nocturne --stylizer adain -o canal-adain.png",
+        "Slower than the default net, and closer to the style's own brush.",
     ),
     Piece(
         "friends-etching",
@@ -101,7 +107,7 @@ PIECES = [
     Piece(
         "painting-again",
         "A painting as the input",
-        "sfumato paint painting.jpg --region background --style waves -o painting-again.png",
+        "sfumato paint old-painting.jpg --region background --style waves -o painting-again.png",
         "The input is itself a painting (*hat* in `crimson-harvest`); the person is still found.",
     ),
     Piece(
@@ -142,7 +148,7 @@ def set_desk(desk: Path) -> None:
     """The folder in which the page's commands are run."""
     for photo in [*PHOTOS.glob("*.jpg"), ROOT / "src/sfumato/assets/astronaut.jpg"]:
         (desk / photo.name).write_bytes(photo.read_bytes())
-    run("sfumato paint hat.jpg --style crimson-harvest -o painting.jpg", desk)
+    run("sfumato paint hat.jpg --style crimson-harvest -o old-painting.jpg", desk)
 
 
 def run(command: str, desk: Path) -> None:

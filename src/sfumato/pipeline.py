@@ -15,10 +15,10 @@ from sfumato import regions
 from sfumato.errors import NothingFoundError, UsageError
 from sfumato.finder import Finder
 from sfumato.ops import blend, colour, foreground, resize, seam
-from sfumato.regions import Region
+from sfumato.regions import Class, Cluster, File, Region
 from sfumato.settings import Settings
 from sfumato.studio import Studio
-from sfumato.types import Alpha, Image, Matte, Painting, Progress, Style, Stylizer
+from sfumato.types import Alpha, Image, Matte, Painting, Progress, Style
 
 HIDE_MARGIN = 0.006
 """How far the fill reaches into the painted part, as a share of the longer side."""
@@ -80,7 +80,7 @@ def paint(
     with stages("find"):
         small = [_found(finder.at_work_size(region), region) for region in plan]
     with stages("stylize") as progress:
-        painted = _stylize(studio, work, layers, small, progress)
+        painted = _stylize(studio, work, layers, plan, small, progress)
     with stages("compose") as progress:
         canvas, seams, covered = photo, {}, np.zeros(photo.shape[:2], dtype=np.float32)
         for i, region in enumerate(plan):
@@ -162,6 +162,7 @@ def _stylize(
     studio: Studio,
     work: Image,
     layers: Sequence[Layer],
+    plan: Sequence[Region],
     alphas: Sequence[Alpha],
     progress: Progress,
 ) -> list[Image]:
@@ -174,9 +175,11 @@ def _stylize(
         painted = first.paint_many(work, pairs, progress=progress)  # type: ignore[attr-defined]
         return [_finish(painted, work, studio.settings)] * len(layers)
     results = []
-    for i, (layer, stylizer, alpha) in enumerate(zip(layers, stylizers, alphas, strict=True)):
+    for i, (stylizer, region, alpha) in enumerate(zip(stylizers, plan, alphas, strict=True)):
+        content = hide(work, alpha) if _has_outline(region) else work
+        inside = alpha if stylizer.supports_region and alpha.min() < 1 else None
         part = partial(_part, progress, i, len(layers))
-        painted = _stylize_one(stylizer, work, layer.style, alpha, part)
+        painted = stylizer(content, layers[i].style, region=inside, progress=part)
         results.append(_finish(painted, work, studio.settings))
     return results
 
@@ -185,22 +188,20 @@ def _part(progress: Progress, index: int, count: int, fraction: float) -> None:
     progress((index + fraction) / count)
 
 
-def _stylize_one(
-    stylizer: Stylizer, work: Image, style: Style, alpha: Alpha, progress: Progress
-) -> Image:
-    """Paint as if the kept part were not there: its outline would show as a ghost otherwise."""
-    if alpha.min() >= 1:
-        return stylizer(work, style, progress=progress)
-    region = alpha if stylizer.supports_region else None
-    return stylizer(hide(work, alpha), style, region=region, progress=progress)
+def _has_outline(region: Region) -> bool:
+    """Whether the region follows the outline of something; a box just cuts across the picture."""
+    return any(isinstance(leaf, Class | Cluster | File) for leaf in regions.leaves(region))
 
 
 def hide(work: Image, alpha: Alpha) -> Image:
-    """The picture with the part that is not to be painted filled in from the painted part.
+    """The picture with the part that is not to be painted filled in from the painted part:
+    painted as if it were not there, its outline leaves no ghost.
 
     The fill begins a little inside the painted part: an edge that is a few pixels off would
     otherwise leave a rim of the kept part, which stylizers love to trace.
     """
+    if alpha.min() >= 1:
+        return work
     margin = max(1, round(max(alpha.shape) * HIDE_MARGIN))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
     inner = np.asarray(cv2.erode(alpha, disc), dtype=np.float32).reshape(alpha.shape)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -254,3 +256,33 @@ def test_parse_options():
     }  # fmt: skip
     with pytest.raises(UsageError):
         _shared.parse_options(["a.b"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_an_interrupted_batch_keeps_what_is_finished(tmp_path):
+    """Ctrl-C in the middle: whole files only, exit code 130, no traceback."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(300):
+        make_photo(photos / f"{i:03}.png", size=(160, 120), seed=i)
+    script = (
+        "from sfumato.studio import Studio\n"
+        "from sfumato.cli.main import main\n"
+        "def negative(content, style, *, region=None, progress=None):\n"
+        "    return 1 - content\n"
+        "negative.supports_region = False\n"
+        "Studio.stylizer = lambda self, name: negative\n"
+        f"main(['paint', {str(photos)!r}, '--style', 'ink', '-o', {str(tmp_path / 'out')!r}])\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    while len(list((tmp_path / "out").glob("*.png"))) < 3:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    written = list((tmp_path / "out").iterdir())
+    assert 3 <= len(written) < 300
+    for path in written:
+        PillowImage.open(path).load()

@@ -69,7 +69,7 @@ def _check_alpha(alpha, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", _backends("segment"))
+@pytest.mark.parametrize("name", list(_backends("segment")))
 def test_segmenters(build, name, shape):
     segmenter = build("segment", name)
     shape = shape if name != "file" else (shape[0], shape[0])  # its mask is square
@@ -106,7 +106,7 @@ COARSE = {
 
 @pytest.mark.parametrize("coarse", COARSE)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", _backends("matte"))
+@pytest.mark.parametrize("name", list(_backends("matte")))
 def test_matters(build, name, shape, coarse):
     image, selection = _picture(shape), COARSE[coarse](shape)
     matte = build("matte", name)(image, selection)
@@ -121,7 +121,7 @@ def test_matters(build, name, shape, coarse):
 
 @pytest.mark.parametrize("region", ["none", "half", "all"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", _backends("stylize"))
+@pytest.mark.parametrize("name", list(_backends("stylize")))
 def test_stylizers(build, name, shape, region):
     stylizer = build("stylize", name)
     image, style = _picture(shape), Style("noise", image=_picture((40, 30), seed=5))
@@ -136,7 +136,7 @@ def test_stylizers(build, name, shape, region):
 
 @pytest.mark.parametrize("coarse", COARSE)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", _backends("compose"))
+@pytest.mark.parametrize("name", list(_backends("compose")))
 def test_compositors(build, name, shape, coarse):
     front, back, alpha = _picture(shape, 1), _picture(shape, 2), COARSE[coarse](shape)
     result = build("compose", name)(front, back, alpha)

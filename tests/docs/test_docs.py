@@ -35,30 +35,30 @@ def _commands(body):
             yield words
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory, astronaut_path):
+@pytest.fixture
+def desk(tmp_path, astronaut_path):
     """A folder with the files that the docs talk about."""
-    folder = tmp_path_factory.mktemp("desk")
-    for name in ("photo.jpg", "me.jpg", "photos/one.jpg", "photos/two.jpg"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(astronaut_path, folder / name)
+    for name in ("astronaut", "photo", "me", "photos/one", "photos/two", "old-painting"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(astronaut_path, tmp_path / f"{name}.jpg")
+    for photo in (ROOT / "docs" / "images" / "photos").glob("*.jpg"):
+        shutil.copy(photo, tmp_path)
     painting = pictures.from_image(styles.resolve("waves").image)
-    for name in ("painting.jpg", "wave.jpg", "starry.jpg"):
-        pictures.write(painting, folder / name)
-    pictures.write_alpha(pictures.read_mask(astronaut_path), folder / "mask.png")
-    return folder
+    for name in ("painting.jpg", "starry.jpg"):
+        pictures.write(painting, tmp_path / name)
+    pictures.write_alpha(pictures.read_mask(astronaut_path), tmp_path / "mask.png")
+    return tmp_path
 
 
 @pytest.mark.weights
 @pytest.mark.slow
-@pytest.mark.parametrize("body", _blocks("bash"))
+@pytest.mark.parametrize("body", list(_blocks("bash")))
 def test_commands(body, desk, monkeypatch, capsys):
     monkeypatch.chdir(desk)
     for words in _commands(body):
         if words[0] == "sfumato":
-            extra = [] if "--overwrite" in words else ["--overwrite"]
             with pytest.raises(SystemExit) as done:
-                main(words[1:] + (extra if words[1] in ("paint", "cut", "replay") else []))
+                main(words[1:])
             assert not done.value.code, f"{shlex.join(words)}\n{capsys.readouterr().err}"
         else:
             script = next((w for w in words if "/" in w and not w.startswith("-")), None)
@@ -68,7 +68,7 @@ def test_commands(body, desk, monkeypatch, capsys):
 
 @pytest.mark.weights
 @pytest.mark.slow
-@pytest.mark.parametrize("body", _blocks("python"))
+@pytest.mark.parametrize("body", list(_blocks("python")))
 def test_python(body, desk, monkeypatch):
     monkeypatch.chdir(desk)
     exec(compile(body, "docs", "exec"), {"__name__": "docs"})

@@ -56,14 +56,14 @@ def test_table_of_errors(name):
 
 
 @pytest.mark.slow
-def test_multilevel_of_pymatting_is_no_better():
+def test_beats_pymattings_multilevel():
     pymatting = pytest.importorskip("pymatting")
     multilevel = measured(
         lambda image, alpha: pymatting.estimate_foreground_ml(
             image.astype(np.float64), alpha.astype(np.float64)
         )
     )
-    assert measured(METHODS["ours"]) < 1.05 * multilevel
+    assert measured(METHODS["ours"]) < 0.7 * multilevel
 
 
 def test_no_halo_of_a_green_screen():

@@ -111,9 +111,16 @@ def paint(
 
     def work(source: str, target: str) -> None:
         painting = files.paint_file(
-            source, target, job, studio,
-            quality=quality, overwrite=overwrite, with_manifest=manifest, report=console.stage, measure=report,
-        )  # fmt: skip
+            source,
+            target,
+            job,
+            studio,
+            quality=quality,
+            overwrite=overwrite,
+            with_manifest=manifest,
+            report=console.stage,
+            measure=report,
+        )
         if report:
             console.note(_report(target, painting))
 

@@ -12,7 +12,6 @@ what changed, so that the rest comes back bit for bit::
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +20,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sfumato.errors import PictureError, SfumatoWarning, UsageError
+from sfumato.errors import PictureError, UsageError
 from sfumato.io import _decode, icc
 from sfumato.io._encode import FORMATS, Metadata, encode, format_of
 from sfumato.io._files import check_writable, same_file, write_whole

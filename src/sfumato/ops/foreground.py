@@ -111,7 +111,8 @@ def push_pull(image: Image, weight: NDArray[np.float32]) -> Image:
         colours, share = levels[-1]
         half = ((share.shape[0] + 1) // 2, (share.shape[1] + 1) // 2)
         colours, share = resize(colours, half), resize(share, half)
-        gain = np.minimum(1, CLOSING * share) / np.maximum(share, TINY)
+        grown = np.minimum(1, CLOSING * share)
+        gain: Image = np.asarray(grown / np.maximum(share, TINY), dtype=np.float32)
         levels.append((colours * gain, share * gain))
     colours, share = levels.pop()
     out: Image = colours / share

@@ -60,4 +60,4 @@ def _centre(part: Alpha) -> tuple[float, float]:
 
 def _distance_to_centre(part: Alpha) -> float:
     (x, y), (h, w) = _centre(part), part.shape
-    return ((x + 0.5) / w - 0.5) ** 2 + ((y + 0.5) / h - 0.5) ** 2
+    return float(((x + 0.5) / w - 0.5) ** 2 + ((y + 0.5) / h - 0.5) ** 2)

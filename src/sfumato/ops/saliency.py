@@ -62,7 +62,7 @@ def drop_islands(soft: Alpha, share: float) -> Alpha:
     return np.where(kept[nearest], soft, 0).astype(np.float32)
 
 
-def mean_colour_to_zero(image: Image) -> Image:
+def imagenet_normalise(image: Image) -> Image:
     """ImageNet's channel means and deviations taken out of RGB: float32 ``[H, W, 3]``."""
     mean = np.array([0.485, 0.456, 0.406], dtype=np.float32)
     deviation = np.array([0.229, 0.224, 0.225], dtype=np.float32)

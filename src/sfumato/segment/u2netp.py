@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from sfumato.io import weights as store
 from sfumato.ops import onnx
 from sfumato.ops.resize import resize
-from sfumato.ops.saliency import is_flat, mean_colour_to_zero, nothing, single
+from sfumato.ops.saliency import imagenet_normalise, is_flat, nothing, single
 from sfumato.types import Context, Image, Segments
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class U2netp:
         if is_flat(image):
             return nothing(image.shape)
         small = resize(image, (SIDE, SIDE))
-        batch = mean_colour_to_zero(small / max(float(small.max()), 1e-6))
+        batch = imagenet_normalise(small / max(float(small.max()), 1e-6))
         name = self.session.get_inputs()[0].name
         feed = {name: np.ascontiguousarray(batch.transpose(2, 0, 1)[None])}  # [1, 3, 320, 320]
         # The first of the seven outputs is the fused one; the others are for training.
