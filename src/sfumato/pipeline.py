@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import cast
 
 import cv2
 import numpy as np
@@ -18,7 +20,7 @@ from sfumato.ops import blend, colour, foreground, resize, seam
 from sfumato.regions import Class, Cluster, File, Region
 from sfumato.settings import Settings
 from sfumato.studio import Studio
-from sfumato.types import Alpha, Image, Matte, Painting, Progress, Style
+from sfumato.types import Alpha, Image, ManyStylizer, Matte, Painting, Progress, Style, Stylizer
 
 HIDE_MARGIN = 0.006
 """How far the fill reaches into the painted part, as a share of the longer side."""
@@ -77,10 +79,14 @@ def paint(
     work = resize.fit(photo, settings.size)
     finder = Finder(studio, photo, work)
 
-    with stages("find"):
-        small = [_found(finder.at_work_size(region), region) for region in plan]
+    with ThreadPoolExecutor(1) as beside:
+        ready = beside.submit(_stylizers, studio, layers)
+        with stages("find"):
+            small = [_found(finder.at_work_size(region), region) for region in plan]
+        stylizers = ready.result()
     with stages("stylize") as progress:
-        painted = _stylize(studio, work, layers, plan, small, progress)
+        painted = _stylize(stylizers, work, layers, plan, small, progress)
+    painted = [_finish(picture, work, settings) for picture in painted]
     with stages("compose") as progress:
         canvas, seams, covered = photo, {}, np.zeros(photo.shape[:2], dtype=np.float32)
         for i, region in enumerate(plan):
@@ -90,7 +96,7 @@ def paint(
             after = blend.strength(full, photo, settings.strength)
             canvas = studio.compositor()(after, before, alpha)
             if measure:
-                seams[str(region)] = seam.score(canvas, after, before, alpha)
+                seams[layers[i].region] = seam.score(canvas, after, before, alpha)
             covered = np.maximum(covered, alpha)
             progress((i + 1) / len(plan))
 
@@ -158,8 +164,17 @@ def _found(alpha: Alpha, region: Region) -> Alpha:
     return alpha
 
 
+def _stylizers(studio: Studio, layers: Sequence[Layer]) -> list[Stylizer]:
+    """The layers' stylizers, their nets open and their styles read."""
+    stylizers = [studio.stylizer(layer.stylizer) for layer in layers]
+    for stylizer, layer in zip(stylizers, layers, strict=True):
+        if prepare := getattr(stylizer, "prepare", None):
+            prepare(layer.style)
+    return stylizers
+
+
 def _stylize(
-    studio: Studio,
+    stylizers: Sequence[Stylizer],
     work: Image,
     layers: Sequence[Layer],
     plan: Sequence[Region],
@@ -167,21 +182,19 @@ def _stylize(
     progress: Progress,
 ) -> list[Image]:
     """Each layer's painted picture at work size; one shared pass where the stylizer can."""
-    stylizers = [studio.stylizer(layer.stylizer) for layer in layers]
     first = stylizers[0]
     shared = len(layers) > 1 and all(s is first for s in stylizers)
     if shared and getattr(first, "supports_many", False):
         pairs = [(layer.style, alpha) for layer, alpha in zip(layers, alphas, strict=True)]
-        painted = first.paint_many(work, pairs, progress=progress)  # type: ignore[attr-defined]
-        return [_finish(painted, work, studio.settings)] * len(layers)
-    results = []
+        many = cast(ManyStylizer, first)
+        return [many.paint_many(work, pairs, progress=progress)] * len(layers)
+    painted = []
     for i, (stylizer, region, alpha) in enumerate(zip(stylizers, plan, alphas, strict=True)):
         content = hide(work, alpha) if _has_outline(region) else work
         inside = alpha if stylizer.supports_region and alpha.min() < 1 else None
         part = partial(_part, progress, i, len(layers))
-        painted = stylizer(content, layers[i].style, region=inside, progress=part)
-        results.append(_finish(painted, work, studio.settings))
-    return results
+        painted.append(stylizer(content, layers[i].style, region=inside, progress=part))
+    return painted
 
 
 def _part(progress: Progress, index: int, count: int, fraction: float) -> None:

@@ -37,7 +37,8 @@ class Studio:
             load=self._backend,
         )
         self._built: dict[tuple[str, str, str], Any] = {}
-        self._lock = threading.RLock()
+        self._building: dict[tuple[str, str, str], threading.Lock] = {}
+        self._lock = threading.Lock()
         self._check_names()
 
     def segmenter(self, name: str, **options: Any) -> Segmenter:
@@ -67,6 +68,8 @@ class Studio:
     def _backend(self, kind: str, name: str, **extra: Any) -> Any:
         key = (kind, name, repr(sorted(extra.items())))
         with self._lock:
+            building = self._building.setdefault(key, threading.Lock())
+        with building:  # one lock a backend: a slow net does not hold up the others
             if key not in self._built:
                 options: Mapping[str, Any] = {**self.settings.options.get(name, {}), **extra}
                 self._built[key] = registry.build(kind, name, self._context, options)

@@ -151,6 +151,8 @@ class Stylizer(Protocol):
     """Paints ``content`` in ``style``; the result has exactly the content's size.
 
     ``supports_region``: statistics are taken inside ``region`` (soft weights) when it is given.
+    A stylizer may also have ``prepare(style)``: what it can do before there is anything to paint;
+    the pipeline calls it while the region is being found.
     """
 
     supports_region: bool

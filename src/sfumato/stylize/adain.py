@@ -133,6 +133,17 @@ class AdaIN:
             region = np.ones(content.shape[:2], np.float32)
         return self.paint_many(content, [(style, region)], progress=progress)
 
+    def prepare(self, style: Style) -> None:
+        """Take the style's statistics before there is anything to paint.
+
+        Raises:
+            UsageError: a style without picture.
+        """
+        import torch
+
+        with torch.inference_mode():
+            self._style_statistics(_picture_of(style))
+
     def paint_many(
         self,
         content: Image,

@@ -89,7 +89,10 @@ class Magenta:
             WeightsError: a net's weights cannot be had.
         """
         work = resize.resize(content, self._work_shape(content))
-        net, code = self._code(style, content)
+        net, code = self._code(style)
+        if style.image is not None and self._options.interpolation < 1:
+            own = self._predict(content)
+            code = own + np.float32(self._options.interpolation) * (code - own)
         progress(0.1)
         share = np.ones(work.shape[:2], np.float32) if region is None else _share(region, work)
         inputs = {
@@ -109,7 +112,16 @@ class Magenta:
         scale = min(1 / self._options.style_scale, limit)
         return max(1, round(height * scale)), max(1, round(width * scale))
 
-    def _code(self, style: Style, content: Image) -> tuple[str, NDArray[np.float32]]:
+    def prepare(self, style: Style) -> None:
+        """Open the nets and read the style before there is anything to paint.
+
+        Raises:
+            UsageError, WeightsError: as for a call.
+        """
+        net, _ = self._code(style)
+        self._session(net)
+
+    def _code(self, style: Style) -> tuple[str, NDArray[np.float32]]:
         """The painter that holds the style, and the style as that painter's numbers."""
         if style.image is None:
             if style.net != "magenta" or not 0 <= style.index < STYLES:
@@ -118,11 +130,7 @@ class Magenta:
                     f"give a picture, or one of its {STYLES} styles (0 to {STYLES - 1})"
                 )
             return "magenta-26", np.eye(STYLES, dtype=np.float32)[style.index]
-        code = self._predict(style.image)
-        if self._options.interpolation < 1:
-            own = self._predict(content)
-            code = own + np.float32(self._options.interpolation) * (code - own)
-        return "magenta-transform", code
+        return "magenta-transform", self._predict(style.image)
 
     def _predict(self, picture: Image) -> NDArray[np.float32]:
         """The picture's style as 100 numbers, kept so that a batch of photos predicts it once."""
