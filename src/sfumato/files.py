@@ -14,7 +14,7 @@ from sfumato import manifest as manifests
 from sfumato import pipeline, regions, registry, styles
 from sfumato.errors import PictureError, UsageError
 from sfumato.io import pictures
-from sfumato.io._files import write_whole
+from sfumato.io._files import check_writable, write_whole
 from sfumato.io.icc import quantise, unit
 from sfumato.io.pictures import Picture
 from sfumato.manifest import LayerRecord, Manifest
@@ -80,7 +80,7 @@ def paint_file(
     *,
     quality: int | None = None,
     overwrite: bool = False,
-    with_manifest: bool = False,
+    manifest: Path | None = None,
     report: Report | None = None,
     measure: bool = False,
 ) -> Painting:
@@ -90,8 +90,10 @@ def paint_file(
         SfumatoError: with one clear sentence; then nothing has been written.
     """
     check_target(target, [source, *job.inputs], overwrite)
-    if with_manifest and STREAM in (str(source), str(target)):
-        raise UsageError("a manifest needs files, not pipes: it names them to replay them")
+    if manifest:
+        if STREAM in (str(source), str(target)):
+            raise UsageError("a manifest needs files, not pipes: it names them to replay them")
+        check_writable(manifest, overwrite=overwrite)
     quality = quality or pictures.QUALITY
     picture = read(source)
     painting = pipeline.paint(
@@ -99,9 +101,9 @@ def paint_file(
     )
     painted = pictures.repaint(picture, painting.image, painting.matte.alpha > 0)
     write(_show(painted, painting.matte.alpha, job.layers), target, quality, overwrite)
-    if with_manifest:
+    if manifest:
         made = manifests.make(Path(source), job.records, job.masks, painting, quality, Path(target))
-        write_whole(manifests.beside(Path(target)), manifests.text(made).encode(), overwrite=True)
+        write_whole(manifest, manifests.text(made).encode(), overwrite=overwrite)
     return painting
 
 

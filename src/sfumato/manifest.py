@@ -104,11 +104,6 @@ def text(manifest: Manifest) -> str:
     return json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False) + "\n"
 
 
-def beside(output: Path) -> Path:
-    """Where the manifest of ``output`` lies: ``picture.png`` -> ``picture.png.json``."""
-    return output.with_name(output.name + ".json")
-
-
 def record(path: Path) -> FileRecord:
     """Absolute path and checksum of a file."""
     with path.open("rb") as stream:

@@ -137,6 +137,20 @@ def test_manifest_and_replay(run, photo, tmp_path):
     assert not (tmp_path / "third.png").exists()
 
 
+def test_a_manifest_may_have_a_name_of_its_own(run, photo, tmp_path):
+    named = tmp_path / "run.json"
+    arguments = ("paint", "--manifest", named, photo, *STYLE, "-o", tmp_path / "out.png")
+    assert run(*arguments).code == 0
+    assert json.loads(named.read_text())["output"]["path"] == str(tmp_path / "out.png")
+    (tmp_path / "out.png").unlink()
+    assert "run.json exists already" in run(*arguments).err
+    assert not (tmp_path / "out.png").exists()
+    assert run("paint", photo, "--manifest", *STYLE, "-o", tmp_path / "out.png").code == 0
+    assert (tmp_path / "out.png.json").exists()
+    several = run("paint", photo, photo, "--manifest", named, *STYLE, "-o", tmp_path / "folder")
+    assert "--manifest without a file name" in several.err
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"sfumato": 1}', "\x00"])
 def test_a_bad_manifest_is_one_sentence(run, tmp_path, content):
     (tmp_path / "bad.json").write_text(content)

@@ -15,8 +15,11 @@ from sfumato.settings import DEVICES, Settings
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+    from rich.table import Table
 
 DEFAULT = Settings()
+
+WIDE = 250  # columns of a table that nobody looks at in a terminal
 
 Segmenter = Annotated[
     str | None,
@@ -141,9 +144,16 @@ def each(
             except SfumatoError as error:
                 if len(jobs) == 1:
                     raise
-                failures.append(f"{source}: {error}")
+                failures.append(str(error) if source in str(error) else f"{source}: {error}")
             console.next()
     report_failures(failures, len(jobs))
+
+
+def show(table: Table) -> None:
+    """Print a table: as wide as the terminal, or uncut into a pipe."""
+    from rich.console import Console as RichConsole
+
+    RichConsole(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 def report_failures(failures: Sequence[str], total: int) -> None:

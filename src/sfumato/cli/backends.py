@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from sfumato.cli import _shared as shared
+
 
 def backends(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, with every option.")] = False,
@@ -18,14 +20,13 @@ def backends(
     if as_json:
         typer.echo(json.dumps([_entry(b) for b in found], indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("kind", "name", "what it is", "", box=None, pad_edge=False)
     for b in found:
         default = "default" if registry.DEFAULTS[b.kind] == b.name else ""
         table.add_row(b.kind, b.name, b.summary, b.install_line or default)
-    Console().print(table)
+    shared.show(table)
 
 
 def _entry(backend: Any) -> dict[str, Any]:

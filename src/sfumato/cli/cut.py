@@ -27,7 +27,7 @@ def cut(
         typer.Option(
             "--output",
             "-o",
-            help="File, folder (for several photos), or - for a pipe.  [default: NAME-cut.png]",
+            help="File, folder (for several photos), or - for a pipe. (default: NAME-cut.png)",
             metavar="OUT",
         ),
     ] = None,

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:
-        app([a for a in arguments if a != "--debug"], prog_name="sfumato")
+        app(join_manifest([a for a in arguments if a != "--debug"]), prog_name="sfumato")
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except BrokenPipeError:
@@ -60,6 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         _fail(_sentence(error), 2)
+
+
+def join_manifest(arguments: Sequence[str]) -> list[str]:
+    """``--manifest`` takes a file name only if one ending in ``.json`` follows; the option parser
+    knows no such thing, so the two are joined here: ``--manifest=run.json``, or ``--manifest=``."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--manifest=" and argument.endswith(".json"):
+            joined[-1] += argument
+        else:
+            joined.append("--manifest=" if argument == "--manifest" else argument)
+    return joined
 
 
 def _sentence(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,7 +36,7 @@ def paint(
             "--region",
             "-r",
             help="What to paint: person, background, box:x0,y0,x1,y1, cluster:k/n, file:MASK, "
-            "everything; joined with + & - not.  [default: everything]",
+            "everything; joined with + & - not. (default: everything)",
             metavar="REGION",
         ),
     ] = None,
@@ -56,7 +57,7 @@ def paint(
         typer.Option(
             "--output",
             "-o",
-            help="File, folder (for several photos), or - for a pipe.  [default: NAME-painted.png]",
+            help="File, folder (for several photos), or - for a pipe. (default: NAME-painted.png)",
             metavar="OUT",
         ),
     ] = None,
@@ -82,8 +83,13 @@ def paint(
         int | None, typer.Option(help="Of JPEG and WebP output, 1 to 100.", min=1, max=100)
     ] = None,
     manifest: Annotated[
-        bool, typer.Option("--manifest", help="Write OUT.json, which 'sfumato replay' reads.")
-    ] = False,
+        str | None,
+        typer.Option(
+            "--manifest",
+            help="Write down what was done, for 'sfumato replay' (default: OUT.json).",
+            metavar="[FILE.json]",
+        ),
+    ] = None,
     report: Annotated[
         bool,
         typer.Option("--report", help="Print seconds by stage, peak memory and the seam score."),
@@ -101,6 +107,8 @@ def paint(
     from sfumato import files  # NumPy and OpenCV load here, not for --help
     from sfumato.studio import Studio
 
+    if manifest and len(photos) > 1:
+        raise UsageError("several photos need a manifest each: --manifest without a file name")
     console = shared.Console(quiet)
     sources = files.expand(photos)
     targets = files.targets(sources, output, "painted")
@@ -117,7 +125,7 @@ def paint(
             studio,
             quality=quality,
             overwrite=overwrite,
-            with_manifest=manifest,
+            manifest=_manifest(manifest, target),
             report=console.stage,
             measure=report,
         )
@@ -154,6 +162,11 @@ def _parse_layer(text: str, stylizer: str | None) -> tuple[str, str, str | None]
     if at and name in registry.backends("stylize"):  # else the @ belongs to the file's name
         return region.strip(), path, name
     return region.strip(), style.strip(), stylizer
+
+
+def _manifest(asked: str | None, target: str) -> Path | None:
+    """Where the manifest goes; an empty name means beside the result (see main.join_manifest)."""
+    return None if asked is None else Path(asked or f"{target}.json")
 
 
 def _report(target: str, painting: Painting) -> str:

@@ -20,7 +20,7 @@ def replay(
         typer.Option(
             "--output",
             "-o",
-            help="Where to write.  [default: the manifest's own output]",
+            help="Where to write. (default: the manifest's own output)",
             metavar="OUT",
         ),
     ] = None,

@@ -41,10 +41,9 @@ def styles(
     if names:
         typer.echo("\n".join(style.name for style in library.catalogue()))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("style", "how it looks", "painted by", box=None, pad_edge=False)
     for style in library.catalogue():
         table.add_row(style.name, style.description, style.net or "any stylizer")
-    Console().print(table)
+    shared.show(table)

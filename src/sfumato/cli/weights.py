@@ -19,7 +19,6 @@ Names = Annotated[
 @app.command("list")
 def list_() -> None:
     """Every weights file: what it feeds, its licence, and whether it is here."""
-    from rich.console import Console
     from rich.table import Table
 
     from sfumato.io import weights
@@ -34,7 +33,7 @@ def list_() -> None:
             entry.licence,
             str(where.path or where.state),
         )
-    Console().print(table)
+    shared.show(table)
 
 
 @app.command()
