@@ -96,7 +96,7 @@ PIECES = [
     Piece(
         "canal-colours",
         "The whole picture, in its own colours",
-        "sfumato paint canal.jpg --style storm-weave --keep-colors -o canal-colours.png",
+        "sfumato paint canal.jpg --style fiery-dusk --keep-colors -o canal-colours.png",
     ),
     Piece(
         "canal-sky",
@@ -108,7 +108,7 @@ PIECES = [
         "painting-again",
         "A painting as the input",
         "sfumato paint old-painting.jpg --region background --style waves -o painting-again.png",
-        "The input is itself a painting (*hat* in `crimson-harvest`); the person is still found.",
+        "The input is itself a painting (*hat* in `charcoal-wash`); the person is still found.",
     ),
     Piece(
         "hat-cut",
@@ -148,7 +148,7 @@ def set_desk(desk: Path) -> None:
     """The folder in which the page's commands are run."""
     for photo in [*PHOTOS.glob("*.jpg"), ROOT / "src/sfumato/assets/astronaut.jpg"]:
         (desk / photo.name).write_bytes(photo.read_bytes())
-    run("sfumato paint hat.jpg --style crimson-harvest -o old-painting.jpg", desk)
+    run("sfumato paint hat.jpg --style charcoal-wash -o old-painting.jpg", desk)
 
 
 def run(command: str, desk: Path) -> None:
