@@ -65,7 +65,8 @@ def prepare(specs: Sequence[tuple[str, str, str | None]]) -> Job:
         style = styles.resolve(spec)
         layers.append(Layer(region, style, stylizer))
         file = None if styles.is_built_in(spec) else manifests.record(Path(spec))
-        records.append(LayerRecord(region=region, style=spec, stylizer=stylizer, file=file))
+        lasting = str(_with_absolute_paths(regions.parse(region)))
+        records.append(LayerRecord(region=lasting, style=spec, stylizer=stylizer, file=file))
         registry.find("stylize", stylizer or registry.DEFAULTS["stylize"])
     for mask in masks:
         pictures.read_mask(mask)  # a bad mask is no fault of any one photo: say so at once
@@ -192,24 +193,29 @@ def expand(photos: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def targets(photos: Sequence[str], output: str | None, ending: str) -> list[str]:
+def targets(photos: Sequence[str], output: str | None, ending: str, batch: bool) -> list[str]:
     """Where each photo's result goes.
 
-    One photo: ``output`` itself, or inside it if it is a folder. Several: inside the folder
+    One photo: ``output`` itself, or inside it if it is a folder. A batch: inside the folder
     ``output`` under their own names. No output: beside the photo, ``NAME-ending.png``.
 
+    Args:
+        photos: as :func:`expand` gives them.
+        output: what the user asked for.
+        ending: for names of our own making.
+        batch: whether a folder or several photos were asked for, even if one was found.
+
     Raises:
-        UsageError: several photos but ``output`` is a file or a pipe, or two would collide.
+        UsageError: a batch but ``output`` is a file or a pipe, or two would collide.
     """
-    several = len(photos) > 1
-    if output == STREAM and several:
+    if output == STREAM and len(photos) > 1:
         raise UsageError("only one picture fits through a pipe; give a folder with -o")
     if output == STREAM or (output is None and photos == [STREAM]):
         return [STREAM]
-    if output is not None and not several and not Path(output).is_dir() and output[-1] not in "/\\":
+    if output is not None and not batch and not _is_folder(output):
         return [output]
     if output is not None and Path(output).is_file():
-        raise UsageError(f"{len(photos)} photos need a folder after -o, but {output} is a file")
+        raise UsageError(f"a batch needs a folder after -o, but {output} is a file")
     results = [_target(photo, output, ending) for photo in photos]
     if len(set(results)) < len(results):
         twice = next(r for r in results if results.count(r) > 1)
@@ -229,19 +235,17 @@ def check_targets(targets: Sequence[str], inputs: Iterable[str | Path]) -> None:
             raise UsageError(f"{target} is an input; choose another name or folder with -o")
 
 
-def make_room(targets: Sequence[str]) -> None:
+def make_folder(folder: str | Path) -> None:
     """Make the folder that a batch is written to, if it is not there yet.
 
     Raises:
         PictureError: it cannot be made.
     """
-    if len(targets) > 1:
-        folder = Path(targets[0]).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise PictureError(f"the folder {folder} cannot be made: {reason}") from None
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise PictureError(f"the folder {folder} cannot be made: {reason}") from None
 
 
 def check_target(target: str | Path, inputs: Iterable[str | Path], overwrite: bool) -> None:
@@ -269,6 +273,22 @@ def _masks(region: str) -> list[Path]:
     """The mask files that a region names."""
     leaves = regions.leaves(regions.parse(region))
     return [Path(leaf.path) for leaf in leaves if isinstance(leaf, regions.File)]
+
+
+def _with_absolute_paths(region: regions.Region) -> regions.Region:
+    """The region with its mask files named so that they are found from any folder."""
+    if isinstance(region, regions.Pair):
+        left, right = _with_absolute_paths(region.left), _with_absolute_paths(region.right)
+        return regions.Pair(region.operator, left, right)
+    if isinstance(region, regions.Not):
+        return regions.Not(_with_absolute_paths(region.inner))
+    if isinstance(region, regions.File):
+        return regions.File(str(Path(region.path).resolve()))
+    return region
+
+
+def _is_folder(output: str) -> bool:
+    return Path(output).is_dir() or output.endswith(("/", "\\"))
 
 
 def _show(picture: Picture, alpha: Alpha, layers: Sequence[Layer]) -> Picture:

@@ -31,9 +31,10 @@ from sfumato.types import Alpha
 MAX_CLUSTERS = 16
 MAX_DEPTH = 64
 MAX_ATOMS = 256
+MAX_NUMBER = 10**9
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+")
+_NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _QUOTED = re.compile(r'"([^"]*)"')
 _BARE_PATH = re.compile(r"[^\s()\"]+")
 _PLAIN_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -279,6 +280,8 @@ class _Parser:
         match = _NUMBER.match(self.text, self.at)
         if not match:
             self.fail(f"expected {expected}")
+        if float(match[0]) > MAX_NUMBER:
+            self.fail(f"expected a number up to {MAX_NUMBER}")
         self.at = match.end()
         return float(match[0])
 

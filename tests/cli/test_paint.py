@@ -81,6 +81,13 @@ def test_a_batch_writes_the_good_ones_and_reports_the_bad(run, tmp_path):
     assert "Traceback" not in result.err
 
 
+def test_a_folder_of_one_is_a_batch_too(run, tmp_path):
+    (tmp_path / "photos").mkdir()
+    make_photo(tmp_path / "photos/only.png")
+    assert run("paint", tmp_path / "photos", *STYLE, "-o", tmp_path / "out").code == 0
+    assert (tmp_path / "out/only.png").exists()
+
+
 def test_several_photos_by_name(run, tmp_path):
     photos = [make_photo(tmp_path / f"{i}.png", seed=i) for i in range(2)]
     assert run("paint", *photos, *STYLE, "-o", tmp_path / "new/folder").code == 0
@@ -137,6 +144,22 @@ def test_manifest_and_replay(run, photo, tmp_path):
     assert not (tmp_path / "third.png").exists()
 
 
+def test_replay_finds_the_masks_from_anywhere(run, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mask = np.zeros((32, 48), np.uint8)
+    mask[:, :24] = 255
+    PillowImage.fromarray(mask).save("a mask.png")
+    region = 'file:"a mask.png" - box:0,0,1,.5'
+    assert run("paint", photo, *STYLE, "-r", region, "-o", "out.png", "--manifest").code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "byte for byte" in run("replay", "../out.png.json", "-o", "again.png").err
+    PillowImage.fromarray(255 - mask).save(tmp_path / "a mask.png")
+    stale = run("replay", "../out.png.json", "-o", "third.png")
+    assert stale.code == 2
+    assert "a mask.png has changed since" in stale.err
+
+
 def test_a_manifest_may_have_a_name_of_its_own(run, photo, tmp_path):
     named = tmp_path / "run.json"
     arguments = ("paint", "--manifest", named, photo, *STYLE, "-o", tmp_path / "out.png")
@@ -190,6 +213,7 @@ SENTENCES = [
     (("paint", "PHOTO", *STYLE, "-o", "PHOTO", "--overwrite"), "is an input"),
     (("paint", "PHOTO", *STYLE, "-o", "OTHER"), "--overwrite to replace"),
     (("paint", "PHOTO", *STYLE, "-o", "out.xyz"), ".xyz"),
+    (("paint", "PHOTO", *STYLE, "-o", "no/folder/out.png"), "does not exist"),
     (("paint", "PHOTO", "OTHER", *STYLE, "-o", "-"), "one picture fits through a pipe"),
     (("paint", "PHOTO", "OTHER", *STYLE, "-o", "OTHER"), "is a file"),
     (("paint", "PHOTO", "-s", "OTHER", "-o", "OTHER", "--overwrite"), "is an input"),

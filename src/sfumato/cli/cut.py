@@ -53,9 +53,11 @@ def cut(
 
     console = shared.Console(quiet)
     sources = files.expand(photos)
-    targets = files.targets(sources, output, "mask" if mask else "cut")
+    batch = len(photos) > 1 or sources != photos
+    targets = files.targets(sources, output, "mask" if mask else "cut", batch)
     files.check_targets(targets, sources)
-    files.make_room(targets)
+    if batch and output:
+        files.make_folder(output)
     studio = Studio(settings, console.download)
 
     def work(source: str, target: str) -> None:

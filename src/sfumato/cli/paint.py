@@ -111,10 +111,12 @@ def paint(
         raise UsageError("several photos need a manifest each: --manifest without a file name")
     console = shared.Console(quiet)
     sources = files.expand(photos)
-    targets = files.targets(sources, output, "painted")
+    batch = len(photos) > 1 or sources != photos
+    targets = files.targets(sources, output, "painted", batch)
     job = files.prepare(specs)
     files.check_targets(targets, [*sources, *job.inputs])
-    files.make_room(targets)
+    if batch and output:
+        files.make_folder(output)
     studio = Studio(settings, console.download)
 
     def work(source: str, target: str) -> None:
