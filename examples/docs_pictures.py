@@ -1,0 +1,123 @@
+"""Makes the pictures of the docs pages on styles, segmenters, mattes and regions.
+
+python examples/docs_pictures.py     # a minute or two; needs all extras
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from sfumato import pipeline, styles
+from sfumato.io import pictures
+from sfumato.ops.resize import fit, resize
+from sfumato.pipeline import Layer
+from sfumato.settings import Settings
+from sfumato.sheets import SAMPLE, grid
+from sfumato.studio import Studio
+from sfumato.types import Alpha, Image
+
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
+TILE = 220
+PINK = np.array([0.85, 0.3, 0.6], np.float32)
+
+
+def main() -> None:
+    save("magenta-styles", magenta_styles(), columns=9)
+    save("segmenters", segmenters(), columns=5)
+    save("matting", matting(), columns=4)
+    save("regions", regions(), columns=4)
+
+
+def save(name: str, tiles: dict[str, Image], columns: int) -> None:
+    sheet = grid([square(tile) for tile in tiles.values()], list(tiles), columns)
+    pictures.write(pictures.from_image(sheet), IMAGES / f"{name}.jpg", quality=78, overwrite=True)
+    print(name)
+
+
+def magenta_styles() -> dict[str, Image]:
+    """The 26 styles inside the net."""
+    photo, studio = fit(load(SAMPLE), 2 * TILE), Studio()
+    inside = [style.name for style in styles.catalogue() if style.net == "magenta"]
+    return {name: paint(studio, photo, "everything", name) for name in inside}
+
+
+def segmenters() -> dict[str, Image]:
+    """What each segmenter finds."""
+    tiles = {}
+    for name, region in (
+        ("skater", "person"), ("rooftop", "person"), ("portrait", "person"), ("cat", "subject"),
+    ):  # fmt: skip
+        photo = load(IMAGES / "photos" / f"{name}.jpg")
+        tiles[name] = photo
+        for segmenter in ("modnet", "selfie", "u2netp", "grabcut"):
+            finds = "subject" if segmenter in ("u2netp", "grabcut") else "person"
+            studio = Studio(Settings(segmenter=segmenter))
+            tiles[f"{segmenter}{' ' * len(tiles)}"] = grey(
+                pipeline.cut(photo, finds if region == "subject" else region, studio=studio).alpha
+            )
+    return tiles
+
+
+def matting() -> dict[str, Image]:
+    """Hair at twice its size over pink: the photo's own pixels, then each matte's colours."""
+    photo = load(IMAGES / "photos" / "hat.jpg")
+    rows, columns = slice(260, 520), slice(20, 280)
+    tiles = {"photo": photo[rows, columns]}
+    for name in ("guided", "closed-form", "crf"):
+        matte = pipeline.cut(photo, studio=Studio(Settings(matte=name)))
+        if name == "guided":
+            tiles["alpha (guided)"] = grey(matte.alpha)[rows, columns]
+            tiles["halo: raw pixels"] = over(photo, matte.alpha)[rows, columns]
+        tiles[name] = over(matte.foreground, matte.alpha)[rows, columns]
+    solid = (matte.alpha > 0.5).astype(np.float32)
+    tiles["hard mask"] = over(photo, solid)[rows, columns]
+    tiles["painted behind"] = paint(Studio(), photo, "background", "nocturne")[rows, columns]
+    return tiles
+
+
+def regions() -> dict[str, Image]:
+    """One style, many regions."""
+    photo, studio = load(IMAGES / "photos" / "friends.jpg"), Studio()
+    expressions = (
+        "person", "background", "person & box:0,0,.5,1", "background - box:0,.5,1,1",
+        "box:.25,.1,.75,.9", "cluster:1/3", "not subject",
+    )  # fmt: skip
+    painted = {text: paint(studio, photo, text, "starry-night") for text in expressions}
+    return {"the photo": photo} | painted
+
+
+def paint(studio: Studio, photo: Image, region: str, style: str) -> Image:
+    return pipeline.paint(photo, [Layer(region, styles.resolve(style))], studio=studio).image
+
+
+def load(path: Path) -> Image:
+    return pictures.read(path).image
+
+
+def grey(alpha: Alpha) -> Image:
+    return np.repeat(alpha[..., None], 3, axis=2)
+
+
+def over(foreground: Image, alpha: Alpha) -> Image:
+    share = alpha[..., None]
+    return np.asarray(share * foreground + (1 - share) * PINK, dtype=np.float32)
+
+
+def square(image: Image) -> Image:
+    """The whole picture in a square of white."""
+    small = fit(image, TILE) if max(image.shape) > TILE else enlarge(image)
+    tile = np.ones((TILE, TILE, 3), np.float32)
+    top, left = (TILE - small.shape[0]) // 2, (TILE - small.shape[1]) // 2
+    tile[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return tile
+
+
+def enlarge(image: Image) -> Image:
+    scale = TILE / max(image.shape[:2])
+    return resize(image, (round(image.shape[0] * scale), round(image.shape[1] * scale)))
+
+
+if __name__ == "__main__":
+    main()
