@@ -286,6 +286,9 @@ def test_parse_layers():
     assert parse_layers(None, None, None, ["a & b=s=1.png@adain"]) == [
         ("a & b", "s=1.png", "adain")
     ]
+    assert parse_layers(None, None, None, ['file:"x=1.png" - a=ink']) == [
+        ('file:"x=1.png" - a', "ink", None)
+    ]
 
 
 def test_parse_options():

@@ -157,13 +157,23 @@ def parse_layers(
 def _parse_layer(text: str, stylizer: str | None) -> tuple[str, str, str | None]:
     from sfumato import registry
 
-    region, equals, style = text.partition("=")
+    region, equals, style = _at_first_equals(text)
     if not (equals and region.strip() and style.strip()):
         raise UsageError(f"--paint takes REGION=STYLE[@STYLIZER]; got {text!r}")
     path, at, name = style.strip().rpartition("@")
     if at and name in registry.backends("stylize"):  # else the @ belongs to the file's name
         return region.strip(), path, name
     return region.strip(), style.strip(), stylizer
+
+
+def _at_first_equals(text: str) -> tuple[str, str, str]:
+    """Like ``text.partition("=")``, but a quoted path in the region may hold one."""
+    quoted = False
+    for i, character in enumerate(text):
+        quoted ^= character == '"'
+        if character == "=" and not quoted:
+            return text[:i], "=", text[i + 1 :]
+    return text, "", ""
 
 
 def _manifest(asked: str | None, target: str) -> Path | None:
