@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
@@ -77,13 +78,36 @@ def test_odd_style_pictures(magenta, shape):
 def test_the_26_styles_equal_the_published_net():
     published = onnx.session(weights.fetch("magenta-26"), "cpu")
     content = smooth(96, 128) * 0.5 + noise(96, 128, 3) * 0.5
-    magenta = build(Options(), Context(device="cpu"))
+    magenta = build(Options(grain=0), Context(device="cpu"))
     for index in range(STYLES):
         weigh = np.eye(STYLES, dtype=np.float32)[index]
         inputs = {"image": content.transpose(2, 0, 1)[None], "style_weights": weigh}
         expected = published.run(None, inputs)[0][0].transpose(1, 2, 0)
         painted = magenta(content, Style("", net="magenta", index=index))
         assert np.abs(painted - expected).max() < 1e-3
+
+
+def test_grain_keeps_strokes_from_tracing_the_steps_of_a_flat_wall():
+    """A wall that darkens by 10 of 256 steps: without grain each step is a line in the painting."""
+    levels = np.linspace(150, 160, 256).round() / 255
+    wall = np.broadcast_to(levels[None, :, None], (96, 256, 3)).astype(np.float32)
+
+    def lines(grain):
+        magenta = build(Options(grain=grain), Context(device="cpu"))
+        painted = magenta(wall, ARBITRARY).mean(axis=2)
+        strokes = painted - cv2.blur(painted, (25, 25))
+        return strokes.mean(axis=0).std() / strokes.std()  # share that is the same in all rows
+
+    assert lines(Options().grain) < 0.6 * lines(0)
+
+
+def test_grain_follows_the_seed():
+    content = smooth(40, 48)
+    one, two, again = (
+        build(Options(), Context(seed=seed))(content, ARBITRARY) for seed in (1, 2, 1)
+    )
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - two).max() > 0
 
 
 def test_the_float_pair_equals_the_published_int8_pair_but_for_its_rounding(astronaut):

@@ -30,6 +30,8 @@ STYLES = 26
 STYLE_SIDE = 256  # the predictor's fixed input
 WRITER = Path(__file__).parents[1] / "nets" / "magenta_graph.py"
 
+GRAIN_SIDE = 256  # of the patch of noise that is repeated over the picture
+
 # Share of the whole picture in a region's statistics: a region of a few pixels has none of its own.
 FLOOR = 1e-3
 
@@ -45,6 +47,13 @@ class Options(BaseModel, extra="forbid"):
         ge=0,
         le=1,
         description="Way from the photo's own style (0) to the asked one (1); style pictures only.",
+    )
+    grain: float = Field(
+        0.012,
+        ge=0,
+        le=0.1,
+        description="Fine noise given to the photo first, as a share of white; without it the "
+        "strokes trace the 256 steps of flat walls and skies.",
     )
     max_megapixels: float = Field(
         6.0,
@@ -73,6 +82,8 @@ class Magenta:
         self._options, self._context = options, context
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
         self._codes: dict[bytes, NDArray[np.float32]] = {}
+        side = (GRAIN_SIDE, GRAIN_SIDE)
+        self._noise = np.random.default_rng(context.seed).standard_normal(side, np.float32)
 
     def __call__(
         self,
@@ -96,7 +107,7 @@ class Magenta:
         progress(0.1)
         share = np.ones(work.shape[:2], np.float32) if region is None else _share(region, work)
         inputs = {
-            "image": resize.pad_to_multiple(work, 4, minimum=8)[None],
+            "image": resize.pad_to_multiple(self._grained(work), 4, minimum=8)[None],
             "region": resize.pad_to_multiple(share, 4, minimum=8)[None, None],
             "code": code,
         }
@@ -104,6 +115,15 @@ class Magenta:
         painted = painted[: work.shape[0], : work.shape[1]]
         progress(1.0)
         return resize.resize(painted, content.shape[:2])
+
+    def _grained(self, work: Image) -> Image:
+        """The picture with fine grey noise, the same for the same seed."""
+        if not self._options.grain:
+            return work
+        height, width = work.shape[:2]
+        across = (-(-height // GRAIN_SIDE), -(-width // GRAIN_SIDE))
+        noise = self._options.grain * np.tile(self._noise, across)[:height, :width, None]
+        return np.clip(work + noise, 0, 1)
 
     def _work_shape(self, content: Image) -> tuple[int, int]:
         """Strokes have a fixed size in pixels: painting smaller and enlarging makes them larger."""
