@@ -32,8 +32,8 @@ class Options(BaseModel, extra="forbid"):
 
     box: str | None = Field(
         None,
-        description="x0,y0,x1,y1 around the subject: fractions 0..1, or pixels if any is above 1; "
-        "none = start from the salient subject",
+        description="x0,y0,x1,y1 around the subject: fractions 0..1, or pixels at work size (see "
+        "--size) if any is above 1; none = start from the salient subject",
     )
     iterations: int = Field(5, ge=1, le=20, description="rounds of learning colours and cutting")
     size: int = Field(
