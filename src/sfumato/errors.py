@@ -13,6 +13,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class SfumatoError(Exception):
     """Base of all errors whose message is one clear sentence for the user."""
@@ -51,3 +53,11 @@ class WeightsError(SfumatoError):
 
 class SfumatoWarning(UserWarning):
     """Something worth saying that did not stop the work."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` — did you mean 'x'?`` if a known name is near, else nothing."""
+    import difflib  # here: most runs go without a misspelt name
+
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" — did you mean {near[0]!r}?" if near else ""

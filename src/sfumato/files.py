@@ -174,12 +174,54 @@ def write(picture: Picture, target: str | Path, quality: int, overwrite: bool) -
     pictures.write(picture, _stream(target), quality=quality, overwrite=overwrite)
 
 
-def expand(photos: Sequence[str]) -> list[str]:
-    """Photos with folders replaced by the pictures in them, in order, each once.
+def plan(
+    photos: Sequence[str], output: str | None, ending: str, others: Iterable[Path] = ()
+) -> list[tuple[str, str]]:
+    """Which photo goes where: (source, target) pairs, folders replaced by their pictures.
+
+    One photo: ``output`` itself, or inside it if it is a folder. A folder or several photos:
+    inside the folder ``output``, which is made, under their own names. No output: beside the
+    photo, ``NAME-ending.png``.
+
+    Args:
+        photos: files, folders, or ``-``.
+        output: what the user asked for.
+        ending: for names of our own making.
+        others: further inputs that no result may overwrite.
 
     Raises:
-        UsageError: a folder holds no pictures, or a path does not exist.
+        UsageError: a folder is empty, ``output`` does not fit, or files would collide.
+        PictureError: the folder cannot be made.
     """
+    sources = _expand(photos)
+    batch = len(photos) > 1 or sources != photos  # a folder of one is a batch too
+    targets = _targets(sources, output, ending, batch)
+    taken = {Path(source).resolve() for source in sources if source != STREAM}
+    taken |= {path.resolve() for path in others}
+    for target in targets:
+        if target != STREAM and Path(target).resolve() in taken:
+            raise UsageError(f"{target} is an input; choose another name or folder with -o")
+    if batch and output:
+        _make_folder(output)
+    return list(zip(sources, targets, strict=True))
+
+
+def check_target(target: str | Path, inputs: Iterable[str | Path], overwrite: bool) -> None:
+    """Refuse a target that cannot be written, exists, or is an input, before any work is done.
+
+    Raises:
+        UsageError, PictureError: saying what is in the way.
+    """
+    if str(target) == STREAM:
+        return
+    for source in inputs:
+        if str(source) != STREAM and pictures.same_file(source, target):
+            raise UsageError(f"{target} is an input; choose another name with -o")
+    pictures.check_target(target, overwrite=overwrite)
+
+
+def _expand(photos: Sequence[str]) -> list[str]:
+    """Photos with folders replaced by the pictures in them, in order, each once."""
     found: dict[str, None] = {}
     for photo in photos:
         path = Path(photo)
@@ -193,21 +235,7 @@ def expand(photos: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def targets(photos: Sequence[str], output: str | None, ending: str, batch: bool) -> list[str]:
-    """Where each photo's result goes.
-
-    One photo: ``output`` itself, or inside it if it is a folder. A batch: inside the folder
-    ``output`` under their own names. No output: beside the photo, ``NAME-ending.png``.
-
-    Args:
-        photos: as :func:`expand` gives them.
-        output: what the user asked for.
-        ending: for names of our own making.
-        batch: whether a folder or several photos were asked for, even if one was found.
-
-    Raises:
-        UsageError: a batch but ``output`` is a file or a pipe, or two would collide.
-    """
+def _targets(photos: Sequence[str], output: str | None, ending: str, batch: bool) -> list[str]:
     if output == STREAM and len(photos) > 1:
         raise UsageError("only one picture fits through a pipe; give a folder with -o")
     if output == STREAM or (output is None and photos == [STREAM]):
@@ -223,43 +251,12 @@ def targets(photos: Sequence[str], output: str | None, ending: str, batch: bool)
     return results
 
 
-def check_targets(targets: Sequence[str], inputs: Iterable[str | Path]) -> None:
-    """Refuse a batch in which one photo's result would overwrite another input.
-
-    Raises:
-        UsageError: saying which.
-    """
-    taken = {Path(path).resolve() for path in inputs if str(path) != STREAM}
-    for target in targets:
-        if target != STREAM and Path(target).resolve() in taken:
-            raise UsageError(f"{target} is an input; choose another name or folder with -o")
-
-
-def make_folder(folder: str | Path) -> None:
-    """Make the folder that a batch is written to, if it is not there yet.
-
-    Raises:
-        PictureError: it cannot be made.
-    """
+def _make_folder(folder: str) -> None:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise PictureError(f"the folder {folder} cannot be made: {reason}") from None
-
-
-def check_target(target: str | Path, inputs: Iterable[str | Path], overwrite: bool) -> None:
-    """Refuse a target that cannot be written, exists, or is an input, before any work is done.
-
-    Raises:
-        UsageError, PictureError: saying what is in the way.
-    """
-    if str(target) == STREAM:
-        return
-    for source in inputs:
-        if str(source) != STREAM and pictures.same_file(source, target):
-            raise UsageError(f"{target} is an input; choose another name with -o")
-    pictures.check_target(target, overwrite=overwrite)
 
 
 def _target(photo: str, folder: str | None, ending: str) -> str:

@@ -11,6 +11,7 @@ from sfumato.errors import SfumatoWarning, UsageError
 from sfumato.io import pictures
 from sfumato.ops import guided, instances
 from sfumato.ops.resize import resize
+from sfumato.ops.trimap import rectangle
 from sfumato.regions import Box, Class, Cluster, Everything, File, Leaf, Region
 from sfumato.studio import Studio
 from sfumato.types import Alpha, Image, Segments
@@ -47,18 +48,25 @@ class Finder:
         return regions.evaluate(region, self._full_leaf)
 
     def _work_leaf(self, leaf: Leaf) -> Alpha:
-        if isinstance(leaf, Class | Cluster):
-            return self._matte(leaf)
-        return _drawn(leaf, self._work.shape[:2], self._photo.shape[:2])
+        if isinstance(leaf, Everything | Box):
+            return _drawn(leaf, self._work.shape[:2], self._photo.shape[:2])
+        if isinstance(leaf, File):
+            return resize(self._full_leaf(leaf), self._work.shape[:2])
+        return self._matte(leaf)
 
     def _full_leaf(self, leaf: Leaf) -> Alpha:
-        if not isinstance(leaf, Class | Cluster):
+        if isinstance(leaf, Everything | Box):
             return _drawn(leaf, self._photo.shape[:2], self._photo.shape[:2])
+        if leaf not in self._full:
+            self._full[leaf] = self._lifted(leaf)
+        return self._full[leaf]
+
+    def _lifted(self, leaf: Class | Cluster | File) -> Alpha:
+        if isinstance(leaf, File):
+            return pictures.read_mask(leaf.path, self._photo.shape[:2])
         if self._photo.shape == self._work.shape:
             return self._matte(leaf)
-        if leaf not in self._full:
-            self._full[leaf] = guided.upsample(self._matte(leaf), self._work, self._photo)
-        return self._full[leaf]
+        return guided.upsample(self._matte(leaf), self._work, self._photo)
 
     def _matte(self, leaf: Class | Cluster) -> Alpha:
         if leaf not in self._mattes:
@@ -110,16 +118,11 @@ def _label(segmenter: str, wanted: str) -> str:
     )
 
 
-def _drawn(leaf: Leaf, shape: tuple[int, int], photo: tuple[int, int]) -> Alpha:
-    if isinstance(leaf, Everything):
-        return np.ones(shape, dtype=np.float32)
-    if isinstance(leaf, Box):
-        return _draw_box(leaf, shape, photo)
-    assert isinstance(leaf, File)
-    return resize(pictures.read_mask(leaf.path, photo), shape)
+def _drawn(leaf: Everything | Box, shape: tuple[int, int], photo: tuple[int, int]) -> Alpha:
+    return np.ones(shape, np.float32) if isinstance(leaf, Everything) else _box(leaf, shape, photo)
 
 
-def _draw_box(box: Box, shape: tuple[int, int], photo: tuple[int, int]) -> Alpha:
+def _box(box: Box, shape: tuple[int, int], photo: tuple[int, int]) -> Alpha:
     """Hard rectangle; pixel numbers count in the photo's own pixels."""
     in_pixels = max(box.x0, box.y0, box.x1, box.y1) > 1
     (h, w), (full_h, full_w) = shape, photo
@@ -127,6 +130,5 @@ def _draw_box(box: Box, shape: tuple[int, int], photo: tuple[int, int]) -> Alpha
     if in_pixels and (box.x0 >= full_w or box.y0 >= full_h):
         raise UsageError(f"{box} lies outside the picture, which is {full_w} x {full_h} pixels")
     alpha = np.zeros(shape, dtype=np.float32)
-    x0, y0 = min(round(box.x0 * sx), w - 1), min(round(box.y0 * sy), h - 1)
-    alpha[y0 : max(y0 + 1, round(box.y1 * sy)), x0 : max(x0 + 1, round(box.x1 * sx))] = 1
+    alpha[rectangle((box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy), shape)] = 1
     return alpha

@@ -16,7 +16,7 @@ import numpy as np
 from sfumato import regions
 from sfumato.errors import NothingFoundError, UsageError
 from sfumato.finder import Finder
-from sfumato.ops import blend, colour, foreground, resize, seam
+from sfumato.ops import blend, colour, foreground, resize, seam, trimap
 from sfumato.regions import Class, Cluster, File, Region
 from sfumato.settings import Settings
 from sfumato.studio import Studio
@@ -153,6 +153,8 @@ def check(photo: Image) -> None:
 
 def _before(canvas: Image, alpha: Alpha) -> Image:
     """What is painted over, without the halo of it that soft edges would keep."""
+    if not ((alpha > 0) & (alpha < 1)).any():  # a box, or everything: no soft edge to clean
+        return canvas
     kept = foreground.estimate(canvas, 1 - alpha)[0]
     # Right under the paint the canvas itself: blends look there for the edges that it had.
     return np.where(alpha[..., None] == 1, canvas, kept)
@@ -215,7 +217,7 @@ def hide(work: Image, alpha: Alpha) -> Image:
     """
     if alpha.min() >= 1:
         return work
-    margin = max(1, round(max(alpha.shape) * HIDE_MARGIN))
+    margin = trimap.pixels(HIDE_MARGIN, alpha.shape)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
     inner = np.asarray(cv2.erode(alpha, disc), dtype=np.float32).reshape(alpha.shape)
     return foreground.fill(work, inner if inner.any() else alpha)

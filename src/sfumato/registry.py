@@ -20,17 +20,16 @@ naming a module of the same shape.
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from sfumato.errors import MissingExtraError, UsageError
+from sfumato.errors import MissingExtraError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -103,12 +102,6 @@ def find(kind: str, name: str) -> Backend:
         return known[name]
     hint = did_you_mean(name, known)
     raise UsageError(f"unknown {kind} backend {name!r}{hint} (known: {', '.join(known)})")
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` — did you mean 'x'?`` if a known name is near, else nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" — did you mean {near[0]!r}?" if near else ""
 
 
 def options_model(kind: str, name: str) -> type[BaseModel]:

@@ -12,7 +12,7 @@ from PIL import ImageDraw, ImageFont
 from sfumato import files, pipeline, styles
 from sfumato.io import pictures
 from sfumato.io.icc import quantise, unit
-from sfumato.ops.resize import fit, resize
+from sfumato.ops.resize import fit, square
 from sfumato.pipeline import Layer
 from sfumato.settings import Settings
 from sfumato.studio import Studio
@@ -52,7 +52,7 @@ def write(
     for built_in in styles.catalogue():
         layer = Layer("everything", styles.resolve(built_in.name))
         painting = pipeline.paint(content, [layer], studio=studio)
-        tiles.append(_square(painting.image, TILE))
+        tiles.append(square(painting.image, TILE))
         labels.append(built_in.name)
         next_tile()
     files.write(pictures.from_image(grid(tiles, labels)), target, pictures.QUALITY, overwrite)
@@ -72,9 +72,3 @@ def grid(tiles: Sequence[Image], labels: Sequence[str], columns: int = 6) -> Ima
         sheet.paste(PillowImage.fromarray(quantise(tile, np.dtype(np.uint8))), (x, y))
         pen.text((x + 2, y + size + 6), label, fill=INK, font=font)
     return unit(np.asarray(sheet))
-
-
-def _square(image: Image, size: int) -> Image:
-    side = min(image.shape[:2])
-    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
-    return resize(image[top : top + side, left : left + side], (size, size))

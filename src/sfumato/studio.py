@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sfumato import registry
-from sfumato.errors import UsageError
+from sfumato.errors import UsageError, did_you_mean
 from sfumato.io import weights
 from sfumato.settings import Settings
 from sfumato.types import Compositor, Context, Matter, Segmenter, Stylizer
@@ -79,7 +79,7 @@ class Studio:
         known = {name for kind in registry.KINDS for name in registry.backends(kind)}
         for name in self.settings.options:
             if name not in known:
-                near = registry.did_you_mean(name, known)
+                near = did_you_mean(name, known)
                 raise UsageError(f"option {name}.…: there is no backend {name!r}{near}")
         registry.find("matte", self.settings.matte)
         registry.find("compose", self.settings.blend)

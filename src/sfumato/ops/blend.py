@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sfumato.errors import UsageError
 from sfumato.ops.colour import linear_to_srgb, srgb_to_linear, strips
+from sfumato.ops.trimap import bounds
 from sfumato.types import Alpha, Image
 
 VISIBLE = 0.5 / 255
@@ -148,12 +149,4 @@ def bounding_box(alpha: Alpha, margin: int) -> tuple[slice, slice]:
     Returns:
         two slices; empty ones if alpha is 0 everywhere.
     """
-    # A row's highest alpha says whether the region is in it.
-    return _span(alpha.max(axis=1) > 0, margin), _span(alpha.max(axis=0) > 0, margin)
-
-
-def _span(hits: NDArray[np.bool_], margin: int) -> slice:
-    where = np.flatnonzero(hits)
-    if not where.size:
-        return slice(0, 0)
-    return slice(max(0, int(where[0]) - margin), int(where[-1]) + 1 + margin)
+    return bounds(alpha > 0, margin) or (slice(0, 0), slice(0, 0))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.ops.resize import fit, resize
+from sfumato.ops.resize import enlarged, fit, resize
 from sfumato.ops.trimap import check_pair, tiles, with_margin
 from sfumato.types import Alpha, Image
 
@@ -59,7 +59,7 @@ def estimate(image: Image, alpha: Alpha) -> tuple[Image, Image]:
         UsageError: sizes do not match, or a value is not finite.
     """
     check_pair(image, alpha)
-    fore, back = (_enlarged(x, alpha.shape) for x in _smooth(fit(image, WORK), fit(alpha, WORK)))
+    fore, back = (enlarged(x, alpha.shape) for x in _smooth(fit(image, WORK), fit(alpha, WORK)))
     for tile in tiles(alpha.shape):
         _detail(image[tile], alpha[tile], fore[tile], back[tile])
     return fore, back
@@ -80,7 +80,7 @@ def fill(image: Image, keep: Alpha) -> Image:
         UsageError: sizes do not match, or a value is not finite.
     """
     check_pair(image, keep)
-    out = _enlarged(push_pull(fit(image, WORK), fit(keep, WORK) ** TRUST), keep.shape)
+    out = enlarged(push_pull(fit(image, WORK), fit(keep, WORK) ** TRUST), keep.shape)
     for tile in tiles(keep.shape):
         share = _three(keep[tile])
         mixed = share * image[tile] + (1 - share) * out[tile]
@@ -119,15 +119,15 @@ def push_pull(image: Image, weight: NDArray[np.float32]) -> Image:
     # Pull: where a level's weight falls short, the smaller level's colour fills the rest.
     while levels:
         colours, share = levels.pop()
-        out = colours + (1 - share) * _enlarged(out, share.shape)
+        out = colours + (1 - share) * enlarged(out, share.shape)
     return out
 
 
 def _smooth(image: Image, alpha: Alpha) -> tuple[Image, Image]:
     """The smooth parts of F and B at work size: ``[h, w, 3]`` each."""
     small, share = fit(image, SPREAD), fit(alpha, SPREAD)
-    spread_fore = _enlarged(push_pull(small, share**TRUST), alpha.shape)
-    spread_back = _enlarged(push_pull(small, (1 - share) ** TRUST), alpha.shape)
+    spread_fore = enlarged(push_pull(small, share**TRUST), alpha.shape)
+    spread_back = enlarged(push_pull(small, (1 - share) ** TRUST), alpha.shape)
     # Copies: a tile's margin reads its neighbours as they started, not as they ended.
     fore, back = spread_fore.copy(), spread_back.copy()
     for tile in tiles(alpha.shape):
@@ -180,9 +180,3 @@ def _detail(image: Image, alpha: Alpha, fore: Image, back: Image) -> None:
 def _three(x: NDArray[np.float32]) -> Image:
     """One channel repeated: ``[H, W]`` -> ``[H, W, 3]``; far faster than broadcasting."""
     return np.asarray(cv2.merge((x, x, x)))
-
-
-def _enlarged(image: Image, shape: tuple[int, ...]) -> Image:
-    """A new array of this height and width, linear between the pixels of the smaller one."""
-    out = cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(out, dtype=np.float32).reshape(shape[0], shape[1], 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sfumato.types import Alpha, Mask, Segments
 
@@ -39,14 +40,26 @@ def choose(parts: list[Alpha], pick: str) -> Alpha | None:
     return parts[number - 1] if number <= len(parts) else None
 
 
-def _connected(mask: Mask, alpha: Alpha) -> list[Alpha]:
-    if not mask.any():
-        return []
-    # The label of the nearest zero pixel, so of the nearest part, for every pixel.
+def nearest_part(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """Number of the connected part (8 neighbours) that lies nearest to each pixel.
+
+    Args:
+        mask: bool ``[H, W]``, with some True pixel.
+
+    Returns:
+        int32 ``[H, W]``, and the parts' areas in pixels by number (number 0 is nobody's).
+    """
+    # OpenCV labels the parts of *zero* pixels and hands each label to the pixels around.
     _, nearest = cv2.distanceTransformWithLabels(
         np.where(mask, 0, 1).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP
     )
-    sizes = np.bincount(nearest[mask])
+    return np.asarray(nearest, dtype=np.int32), np.bincount(nearest[mask])
+
+
+def _connected(mask: Mask, alpha: Alpha) -> list[Alpha]:
+    if not mask.any():
+        return []
+    nearest, sizes = nearest_part(mask)
     keep = [i for i, size in enumerate(sizes) if size >= max(1.0, SPECK * sizes.max())]
     return [np.where(nearest == i, alpha, 0).astype(np.float32) for i in keep]
 

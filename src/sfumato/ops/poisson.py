@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.ops.blend import VISIBLE, bounding_box, over
-from sfumato.ops.pyramid import agreement, enlarged, extended, mean, shrunk
+from sfumato.ops.pyramid import agreement, extended, mean
+from sfumato.ops.resize import enlarged, shrunk
 from sfumato.types import Alpha, Image, Mask
 
 Field = NDArray[np.float32]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.ops.blend import bounding_box, depth, over, smoothstep
+from sfumato.ops.resize import enlarged, shrunk
 from sfumato.types import Alpha, Image
 
 Plane = NDArray[np.float32]
@@ -57,21 +58,6 @@ def collapse(bands: list[Plane]) -> Plane:
 def mean(total: Plane, weight: Plane) -> Plane:
     """Weighted mean from a weighted sum and the sum of the weights; 0 / 0 = 0."""
     return np.asarray(total / np.maximum(weight, np.float32(1e-6)), dtype=np.float32)
-
-
-def shrunk(image: Plane | Image, size: int) -> NDArray[np.float32]:
-    """Average a picture or plane down to a longer side of at most ``size`` pixels."""
-    height, width = image.shape[:2]
-    scale = min(1.0, size / max(height, width))
-    small = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), dtype=np.float32)
-
-
-def enlarged(image: Plane | Image, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Bilinear, to ``shape[:2]``."""
-    return np.asarray(
-        cv2.resize(image, shape[1::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32
-    )
 
 
 def extended(plane: Plane, weight: Plane, levels: int) -> Plane:

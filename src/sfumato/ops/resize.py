@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sfumato.types import Image
+
 Floats = NDArray[np.floating[Any]]
 
 
@@ -44,6 +46,21 @@ def resize(image: Floats, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return result
 
 
+def shrunk(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Like :func:`fit` for any values, differences and sums too: nothing is clipped."""
+    height, width = image.shape[:2]
+    scale = min(1.0, size / max(height, width))
+    small = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+
+def enlarged(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Bilinear to ``shape[:2]``, for any values: smooth parts stay within their range."""
+    return np.asarray(
+        cv2.resize(image, shape[1::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32
+    )
+
+
 def pad_to_multiple(image: Floats, multiple: int, minimum: int = 1) -> NDArray[np.float32]:
     """Mirror the right and bottom edges outwards until both sides divide by ``multiple``.
 
@@ -58,3 +75,10 @@ def pad_to_multiple(image: Floats, multiple: int, minimum: int = 1) -> NDArray[n
     pads = [(0, margin) for margin in margins] + [(0, 0)] * (image.ndim - 2)
     padded = np.pad(image, pads, mode="reflect") if any(margins) else image
     return np.ascontiguousarray(padded, dtype=np.float32)
+
+
+def square(image: Image, side: int) -> Image:
+    """The middle of a picture as a square: float32 ``[side, side, 3]``, 0..1."""
+    short = min(image.shape[:2])
+    top, left = ((n - short) // 2 for n in image.shape[:2])
+    return resize(image[top : top + short, left : left + short], (side, side))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from sfumato.errors import UsageError
+from sfumato.ops.instances import nearest_part
 from sfumato.types import Alpha, Image, Segments
 
 VISIBLE_RANGE = 2 / 255
@@ -54,10 +54,7 @@ def drop_islands(soft: Alpha, share: float) -> Alpha:
     mask = soft > 0.5
     if share <= 0 or not mask.any():
         return soft
-    _, nearest = cv2.distanceTransformWithLabels(
-        np.where(mask, 0, 1).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP
-    )
-    areas = np.bincount(nearest[mask])
+    nearest, areas = nearest_part(mask)
     kept = areas >= share * areas.max()
     return np.where(kept[nearest], soft, 0).astype(np.float32)
 

@@ -78,6 +78,18 @@ def bounds(mask: Mask, margin: int) -> Tile | None:
     return with_margin(tile, margin, mask.shape)[0]
 
 
+def rectangle(corners: tuple[float, float, float, float], shape: tuple[int, ...]) -> Tile:
+    """The whole pixels of ``x0, y0, x1, y1``, at least one, inside a picture of this shape.
+
+    Args:
+        corners: in pixels, x0 < x1 and y0 < y1; the upper left one lies in the picture.
+        shape: height and width.
+    """
+    x0, y0, x1, y1 = corners
+    left, top = min(round(x0), shape[1] - 1), min(round(y0), shape[0] - 1)
+    return slice(top, max(top + 1, round(y1))), slice(left, max(left + 1, round(x1)))
+
+
 def tiles(shape: tuple[int, ...], size: int = 256) -> Iterator[Tile]:
     """Cut a picture of this shape into rectangles of at most ``size`` x ``size`` pixels."""
     height, width = shape[:2]

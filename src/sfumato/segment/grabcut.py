@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, field_validator
 from sfumato.errors import UsageError
 from sfumato.ops.resize import fit, resize
 from sfumato.ops.saliency import is_flat, nothing, single
+from sfumato.ops.trimap import rectangle
 from sfumato.types import Alpha, Context, Image, Segments
 
 CLASSES = ("subject",)
@@ -133,10 +134,9 @@ def from_box(box: Box, shape: tuple[int, ...]) -> Trimap:
     x0, y0, x1, y1 = box
     if x0 >= 1 or y0 >= 1:
         raise UsageError("grabcut's box lies outside the picture; give it as fractions 0..1")
-    left, top = min(round(x0 * width), width - 1), min(round(y0 * height), height - 1)
-    right, bottom = max(left + 1, round(x1 * width)), max(top + 1, round(y1 * height))
     trimap = np.full((height, width), cv2.GC_BGD, dtype=np.uint8)
-    trimap[top:bottom, left:right] = cv2.GC_PR_FGD
+    inside = rectangle((x0 * width, y0 * height, x1 * width, y1 * height), shape)
+    trimap[inside] = cv2.GC_PR_FGD
     if not _holds(trimap, cv2.GC_BGD):
         raise UsageError(
             "grabcut's box holds the whole picture, but it learns the background's colours from "

@@ -154,7 +154,7 @@ class Magenta:
 
     def _predict(self, picture: Image) -> NDArray[np.float32]:
         """The picture's style as 100 numbers, kept so that a batch of photos predicts it once."""
-        square = _square(picture)
+        square = resize.square(picture, STYLE_SIDE)
         key = hashlib.blake2b(square.tobytes()).digest()
         if key not in self._codes:
             session = self._session("magenta-predict")
@@ -172,13 +172,6 @@ class Magenta:
 def _share(region: Alpha, work: Image) -> Alpha:
     """Each pixel's weight in the statistics, at work size: float32 ``[h, w]``."""
     return np.maximum(resize.resize(region, work.shape[:2]), np.float32(FLOOR))
-
-
-def _square(picture: Image) -> Image:
-    side = min(picture.shape[:2])
-    top, left = ((n - side) // 2 for n in picture.shape[:2])
-    middle = picture[top : top + side, left : left + side]
-    return resize.resize(middle, (STYLE_SIDE, STYLE_SIDE))
 
 
 def _graph(net: str, context: Context) -> Path:
