@@ -16,11 +16,12 @@ ROOT = Path(sfumato.__file__).parent
 LEVELS = [
     {"types", "errors"},
     {"io", "ops", "settings"},
-    {"drawn", "nets", "regions"},
+    {"drawn", "nets", "losses", "regions"},
+    {"optimise"},
     {"segment", "matte", "stylize", "compose"},
     {"registry"},
     {"studio", "styles", "finder", "pipeline"},
-    {"manifest", "files", "sheets"},
+    {"manifest", "files", "sheets", "preview", "report", "ablate"},
     {"cli"},
     {"__main__"},
 ]

@@ -10,10 +10,15 @@ import pytest
 
 from sfumato import pipeline
 from sfumato.errors import NothingFoundError, SfumatoWarning, UsageError
+from sfumato.finder import Finder
+from sfumato.io import pictures
+from sfumato.ops import blend, colour
 from sfumato.pipeline import Layer, paint
 from sfumato.settings import Settings
 from sfumato.studio import Studio
 from sfumato.types import Segments, Style, no_progress
+
+from .descent import Descent
 
 RED, BLUE = Style("red", image=np.zeros((4, 4, 3), np.float32)), Style("blue")
 COLOURS = {"red": (1, 0, 0), "blue": (0, 0, 1)}
@@ -141,6 +146,24 @@ def test_what_is_kept_is_hidden_from_the_stylizer(photo):
     assert region[:, :50].max() == 0
 
 
+def test_what_no_style_reaches_is_hidden_from_a_shared_pass(photo):
+    photo[:, :60] = (0, 1, 0)
+    photo[:, 60:] = (0.8, 0.2, 0.8)
+    studio = FakeStudio(stylizer=ManyStylizer())
+    parts = [Layer("background & box:0,0,1,.5", RED), Layer("background & box:0,.5,1,1", BLUE)]
+    paint(photo, parts, studio=studio)
+    assert np.abs(studio.fake.asked[0][0][:, :50] - (0.8, 0.2, 0.8)).max() < 0.1
+
+
+def test_soft_edges_that_meet_hide_nothing_from_a_shared_pass(photo, tmp_path):
+    soft = np.tile(np.linspace(0, 1, 120, dtype=np.float32), (90, 1))
+    pictures.write_alpha(soft, tmp_path / "soft.png")
+    one = f'file:"{tmp_path / "soft.png"}"'
+    studio = FakeStudio(stylizer=ManyStylizer())
+    paint(photo, [Layer(one, RED), Layer(f"not {one}", BLUE)], studio=studio)
+    np.testing.assert_array_equal(studio.fake.asked[0][0], photo)
+
+
 def test_strength_mixes_with_the_photo(photo):
     studio = FakeStudio(Settings(strength=0.25))
     image = paint(photo, [Layer("everything", RED)], studio=studio).image
@@ -225,6 +248,165 @@ def test_thin_pictures(shape):
     image = paint(photo, [Layer("background", RED)], studio=FakeStudio(Settings(size=64))).image
     assert image.shape == photo.shape
     assert np.isfinite(image).all()
+
+
+LEFT, RIGHT = "box:0,0,.5,1", "box:.5,0,1,1"
+GREEN = Style("green", image=np.full((4, 4, 3), (0, 1, 0), np.float32))
+WHITE = Style("white", image=np.ones((4, 4, 3), np.float32))
+
+
+class Single(Descent):
+    """Paints one region after the other."""
+
+    supports_many = False
+
+
+def test_a_watcher_sees_every_step_and_the_whole_picture(photo):
+    seen = []
+
+    def watch(step, picture):
+        seen.append((step, picture()))
+
+    studio = FakeStudio(stylizer=Descent())
+    painting = paint(photo, [Layer(LEFT, GREEN)], studio=studio, watch=watch)
+    assert [step.number for step, _ in seen] == list(range(7))
+    assert painting.course == {LEFT: tuple(step for step, _ in seen)}
+    for number, (_, picture) in enumerate(seen):
+        np.testing.assert_array_equal(picture[:, 60:], photo[:, 60:])
+        present = (photo - (0, 1, 0)) * 0.5**number + (0, 1, 0)
+        np.testing.assert_allclose(picture[:, :60], present[:, :60], atol=1e-5)
+    np.testing.assert_array_equal(seen[-1][1], painting.image)
+
+
+def test_the_whole_picture_is_made_only_when_asked_for(photo):
+    studio = FakeStudio(stylizer=Descent())
+    paint(photo, [Layer(LEFT, GREEN)], studio=studio, watch=lambda step, picture: None)
+    assert studio.fake.pictures_made == 0
+    assert len(paint(photo, [Layer(LEFT, GREEN)], studio=studio).course[LEFT]) == 7
+
+
+def test_nobody_watches_what_is_painted_in_one_go(photo):
+    painting = paint(photo, [Layer(LEFT, RED)], studio=FakeStudio(), watch=pytest.fail)
+    assert painting.course == {}
+
+
+def test_a_later_layer_is_watched_over_the_earlier_ones(photo):
+    seen = []
+    layers = [Layer(LEFT, GREEN), Layer("box:0,0,.25,1", WHITE)]
+    painting = paint(
+        photo,
+        layers,
+        studio=FakeStudio(stylizer=Single()),
+        watch=lambda step, picture: seen.append(picture()),
+    )
+    assert list(painting.course) == [LEFT, "box:0,0,.25,1"]
+    np.testing.assert_array_equal(seen[7][:, 30:60], painting.image[:, 30:60])  # the first is done
+    np.testing.assert_array_equal(seen[-1], painting.image)
+
+
+def test_regions_of_one_pass_have_one_course(photo):
+    seen = []
+    painting = paint(
+        photo,
+        [Layer(LEFT, GREEN), Layer(RIGHT, WHITE)],
+        studio=FakeStudio(stylizer=Descent()),
+        watch=lambda step, picture: seen.append(picture()),
+    )
+    assert list(painting.course) == [f"{LEFT} | {RIGHT}"]
+    assert len(painting.course[f"{LEFT} | {RIGHT}"]) == len(seen) == 7
+    np.testing.assert_array_equal(seen[-1], painting.image)
+
+
+def test_strength_and_colours_show_in_the_watched_picture(photo):
+    seen = []
+    settings = Settings(strength=0.5, keep_colors=True)
+    paint(
+        photo,
+        [Layer("everything", GREEN)],
+        studio=FakeStudio(settings, Descent()),
+        watch=lambda step, picture: seen.append(picture()),
+    )
+    painted = ((photo + GREEN.image[0, 0]) / 2).astype(np.float32)
+    expected = blend.strength(colour.keep_colors(painted, photo), photo, 0.5)
+    np.testing.assert_allclose(seen[1], expected, atol=1e-6)
+
+
+def test_an_interrupted_optimisation_keeps_what_it_has(photo):
+    seen = []
+
+    def watch(step, picture):
+        seen.append(step)
+        if step.number == 2 and not step.interrupted:
+            raise KeyboardInterrupt
+
+    studio = FakeStudio(stylizer=Single())
+    layers = [Layer(LEFT, GREEN), Layer(RIGHT, WHITE)]
+    painting = paint(photo, layers, studio=studio, watch=watch)
+    assert pipeline.was_interrupted(painting)
+    assert [step.number for step in painting.course[LEFT]] == [0, 1, 2, 2]
+    assert [step.number for step in painting.course[RIGHT]] == [0, 1, 1]  # asked once, all stop
+    assert [step.interrupted for step in seen] == [False, False, False, True]
+    half_way = photo[:, :60] / 4 + 0.75 * np.array([0, 1, 0])
+    np.testing.assert_allclose(painting.image[:, :60], half_way, atol=1e-6)
+    np.testing.assert_allclose(painting.image[:, 60:], (photo[:, 60:] + 1) / 2, atol=1e-6)
+    assert not pipeline.was_interrupted(paint(photo, layers, studio=studio))
+
+
+def test_only_a_part_of_the_style_picture_is_learnt_from(photo):
+    image = np.zeros((10, 20, 3), np.float32)
+    image[:, 10:] = (0, 0, 1)
+    studio = FakeStudio(stylizer=Descent())
+    layer = Layer("everything", Style("two", image=image), None, "box:.5,0,1,1")
+    paint(photo, [layer], studio=studio)
+    _, style, _ = studio.fake.asked[0]
+    assert style.region.shape == (10, 20)
+    np.testing.assert_array_equal(style.region[0], [0] * 10 + [1] * 10)
+    found = pipeline.with_style_regions([layer], studio)
+    assert pipeline.with_style_regions(found, studio)[0].style is found[0].style
+    whole = Layer("everything", RED, None, "everything")
+    assert pipeline.with_style_regions([whole], FakeStudio()) == [whole]
+
+
+def test_a_style_region_is_found_before_the_style_is_read(photo):
+    class Careful(Descent):
+        def prepare(self, style):
+            self.prepared = style.region
+
+    studio = FakeStudio(stylizer=Careful())
+    paint(photo, [Layer("everything", GREEN, None, LEFT)], studio=studio)
+    np.testing.assert_array_equal(studio.fake.prepared[0], [1, 1, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("style", "stylizer", "words"),
+    [
+        (GREEN, FlatStylizer(), "magenta reads whole style pictures, not just person; .*crop"),
+        (Style("ember", net="magenta"), Descent(), "'ember' lives inside a net"),
+    ],
+)
+def test_style_regions_that_cannot_be(photo, style, stylizer, words):
+    with pytest.raises(UsageError, match=words):
+        paint(
+            photo,
+            [Layer("everything", style, None, "person")],
+            studio=FakeStudio(stylizer=stylizer),
+        )
+
+
+def test_nothing_found_in_the_style_picture(photo):
+    layer = Layer("everything", GREEN, None, "person - person")
+    with pytest.raises(NothingFoundError, match="in the style picture green, so .* to learn"):
+        paint(photo, [layer], studio=FakeStudio(stylizer=Descent()))
+
+
+def test_a_finder_finds_once_for_several_paintings(photo):
+    studio = FakeStudio()
+    finder = Finder(studio, photo, photo)
+    first, again = (
+        paint(photo, [Layer("background", RED)], studio=studio, finder=finder) for _ in range(2)
+    )
+    assert studio.finds.runs == 1
+    np.testing.assert_array_equal(first.image, again.image)
 
 
 def test_cut_gives_alpha_and_clean_colours(photo):

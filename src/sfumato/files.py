@@ -12,6 +12,8 @@ import numpy as np
 
 from sfumato import manifest as manifests
 from sfumato import pipeline, regions, registry, styles
+from sfumato import preview as previews
+from sfumato import report as reports
 from sfumato.errors import PictureError, UsageError
 from sfumato.io import pictures
 from sfumato.io._files import check_writable, write_whole
@@ -21,7 +23,7 @@ from sfumato.manifest import LayerRecord, Manifest
 from sfumato.pipeline import Layer, Report
 from sfumato.settings import Settings
 from sfumato.studio import Studio
-from sfumato.types import Alpha, Painting
+from sfumato.types import Alpha, Painting, Watch
 
 READABLE = frozenset(
     f".{suffix}"
@@ -49,9 +51,24 @@ class Job:
         styles_ = tuple(Path(r.file.path) for r in self.records if r.file)
         return styles_ + self.masks
 
+    def with_style_regions(self, studio: Studio) -> Job:
+        """The job with its style regions found, once for all photos.
 
-def prepare(specs: Sequence[tuple[str, str, str | None]]) -> Job:
-    """Read regions and styles once, before any photo: (region, style, stylizer) triples.
+        Raises:
+            SfumatoError: see :func:`sfumato.pipeline.with_style_regions`.
+        """
+        return replace(self, layers=tuple(pipeline.with_style_regions(self.layers, studio)))
+
+
+def prepare(
+    specs: Sequence[tuple[str, str, str | None]], style_regions: Sequence[str | None] = ()
+) -> Job:
+    """Read regions and styles once, before any photo.
+
+    Args:
+        specs: (region, style, stylizer) triples.
+        style_regions: which part of the style pictures to learn from: one for all layers, or one
+            for each.
 
     Raises:
         UsageError: a region or style is wrong, or there is none.
@@ -60,13 +77,21 @@ def prepare(specs: Sequence[tuple[str, str, str | None]]) -> Job:
     if not specs:
         raise UsageError("nothing to paint: give --style STYLE, or --paint 'REGION=STYLE'")
     layers, records, masks = [], [], []
-    for region, spec, stylizer in specs:
-        masks += _masks(region)
+    parts = _one_each(style_regions, len(specs))
+    for (region, spec, stylizer), part in zip(specs, parts, strict=True):
+        masks += [mask for text in (region, part) if text is not None for mask in _masks(text)]
         style = styles.resolve(spec)
-        layers.append(Layer(region, style, stylizer))
+        layers.append(Layer(region, style, stylizer, part))
         file = None if styles.is_built_in(spec) else manifests.record(Path(spec))
-        lasting = str(_with_absolute_paths(regions.parse(region)))
-        records.append(LayerRecord(region=lasting, style=spec, stylizer=stylizer, file=file))
+        records.append(
+            LayerRecord(
+                region=_lasting(region),
+                style=spec,
+                stylizer=stylizer,
+                file=file,
+                style_region=None if part is None else _lasting(part),
+            )
+        )
         registry.find("stylize", stylizer or registry.DEFAULTS["stylize"])
     for mask in masks:
         pictures.read_mask(mask)  # a bad mask is no fault of any one photo: say so at once
@@ -82,29 +107,51 @@ def paint_file(
     quality: int | None = None,
     overwrite: bool = False,
     manifest: Path | None = None,
+    page: Path | None = None,
+    preview: Path | None = None,
     report: Report | None = None,
     measure: bool = False,
+    watch: Watch | None = None,
 ) -> Painting:
     """Paint one photo file (or ``-``) to another.
 
+    Args:
+        source, target: the photo, and where the result goes.
+        job, studio: what to paint, and what with.
+        quality: of JPEG and WebP.
+        overwrite: whether files that exist may be replaced.
+        manifest, page: where to write down what was done, as JSON and as HTML.
+        preview: where to write the picture as it stands, every few seconds of an optimisation.
+        report, measure, watch: see :func:`sfumato.pipeline.paint`.
+
     Raises:
-        SfumatoError: with one clear sentence; then nothing has been written.
+        SfumatoError: with one clear sentence; then no result has been written.
     """
     check_target(target, [source, *job.inputs], overwrite)
-    if manifest:
-        if STREAM in (str(source), str(target)):
-            raise UsageError("a manifest needs files, not pipes: it names them to replay them")
-        check_writable(manifest, overwrite=overwrite)
+    if manifest and STREAM in (str(source), str(target)):
+        raise UsageError("a manifest needs files, not pipes: it names them to replay them")
+    beside = [path for path in (manifest, page, preview) if path]
+    check_beside(beside, [source, target, *job.inputs], overwrite)
+    if preview:
+        pictures.check_target(preview, overwrite=overwrite)
+        watch = previews.beside(watch, preview, overwrite=overwrite)
+    if page:
+        reports.check_installed()
     quality = quality or pictures.QUALITY
     picture = read(source)
+    photo = styles.opaque(picture)
     painting = pipeline.paint(
-        styles.opaque(picture), job.layers, studio=studio, report=report, measure=measure
+        photo, job.layers, studio=studio, report=report, measure=measure, watch=watch
     )
     painted = pictures.repaint(picture, painting.image, painting.matte.alpha > 0)
     write(_show(painted, painting.matte.alpha, job.layers), target, quality, overwrite)
     if manifest:
         made = manifests.make(Path(source), job.records, job.masks, painting, quality, Path(target))
         write_whole(manifest, manifests.text(made).encode(), overwrite=overwrite)
+    if page:
+        title = f"{Path(source).name} → {Path(target).name}"
+        html = reports.page(painting, photo=photo, layers=job.layers, title=title)
+        write_whole(page, html.encode(), overwrite=overwrite)
     return painting
 
 
@@ -114,6 +161,7 @@ def replay(
     *,
     overwrite: bool = False,
     report: Report | None = None,
+    watch: Watch | None = None,
     download: Callable[[str, int, int], None] | None = None,
 ) -> Painting:
     """Make a manifest's picture again.
@@ -125,12 +173,13 @@ def replay(
     if stale := manifest.stale():
         raise UsageError(f"cannot replay: {'; '.join(stale)}")
     job = prepare(
-        [(r.region, r.file.path if r.file else r.style, r.stylizer) for r in manifest.layers]
+        [(r.region, r.file.path if r.file else r.style, r.stylizer) for r in manifest.layers],
+        [r.style_region for r in manifest.layers],
     )
     studio = Studio(Settings(**manifest.settings), download)
     return paint_file(
         manifest.photo.path, target, job, studio,
-        quality=manifest.quality, overwrite=overwrite, report=report,
+        quality=manifest.quality, overwrite=overwrite, report=report, watch=watch,
     )  # fmt: skip
 
 
@@ -175,7 +224,11 @@ def write(picture: Picture, target: str | Path, quality: int, overwrite: bool) -
 
 
 def plan(
-    photos: Sequence[str], output: str | None, ending: str, others: Iterable[Path] = ()
+    photos: Sequence[str],
+    output: str | None,
+    ending: str,
+    others: Iterable[Path] = (),
+    flag: str = "-o",
 ) -> list[tuple[str, str]]:
     """Which photo goes where: (source, target) pairs, folders replaced by their pictures.
 
@@ -188,6 +241,7 @@ def plan(
         output: what the user asked for.
         ending: for names of our own making.
         others: further inputs that no result may overwrite.
+        flag: how the user asked, for the errors.
 
     Raises:
         UsageError: a folder is empty, ``output`` does not fit, or files would collide.
@@ -195,12 +249,12 @@ def plan(
     """
     sources = _expand(photos)
     batch = len(photos) > 1 or sources != photos  # a folder of one is a batch too
-    targets = _targets(sources, output, ending, batch)
+    targets = _targets(sources, output, ending, batch, flag)
     taken = {Path(source).resolve() for source in sources if source != STREAM}
     taken |= {path.resolve() for path in others}
     for target in targets:
         if target != STREAM and Path(target).resolve() in taken:
-            raise UsageError(f"{target} is an input; choose another name or folder with -o")
+            raise UsageError(f"{target} is an input; choose another name or folder with {flag}")
     if batch and output:
         _make_folder(output)
     return list(zip(sources, targets, strict=True))
@@ -220,6 +274,41 @@ def check_target(target: str | Path, inputs: Iterable[str | Path], overwrite: bo
     pictures.check_target(target, overwrite=overwrite)
 
 
+def _one_each(style_regions: Sequence[str | None], count: int) -> Sequence[str | None]:
+    if len(style_regions) <= 1:
+        return (list(style_regions) or [None]) * count
+    if len(style_regions) != count:
+        raise UsageError(
+            f"give --style-region once, or once for each of the {count} regions; "
+            f"got {len(style_regions)}"
+        )
+    return style_regions
+
+
+def _lasting(region: str) -> str:
+    """The region written so that its mask files are found from any folder."""
+    return str(_with_absolute_paths(regions.parse(region)))
+
+
+def check_beside(paths: Sequence[Path], others: Sequence[str | Path], overwrite: bool) -> None:
+    """Refuse files beside the result that cannot be written, or that another file has the name of.
+
+    Args:
+        paths: what will be written besides the result.
+        others: the result, and the inputs.
+        overwrite: whether files that exist may be replaced.
+
+    Raises:
+        UsageError, PictureError: saying what is in the way.
+    """
+    for i, path in enumerate(paths):
+        if str(path) == STREAM:
+            raise UsageError("only the result fits through a pipe; give the rest file names")
+        if any(pictures.same_file(path, other) for other in [*others, *paths[:i]]):
+            raise UsageError(f"{path} has another part in this job; choose another name")
+        check_writable(path, overwrite=overwrite)
+
+
 def _expand(photos: Sequence[str]) -> list[str]:
     """Photos with folders replaced by the pictures in them, in order, each once."""
     found: dict[str, None] = {}
@@ -235,15 +324,17 @@ def _expand(photos: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _targets(photos: Sequence[str], output: str | None, ending: str, batch: bool) -> list[str]:
+def _targets(
+    photos: Sequence[str], output: str | None, ending: str, batch: bool, flag: str
+) -> list[str]:
     if output == STREAM and len(photos) > 1:
-        raise UsageError("only one picture fits through a pipe; give a folder with -o")
+        raise UsageError(f"only one picture fits through a pipe; give a folder with {flag}")
     if output == STREAM or (output is None and photos == [STREAM]):
         return [STREAM]
     if output is not None and not batch and not _is_folder(output):
         return [output]
     if output is not None and Path(output).is_file():
-        raise UsageError(f"a batch needs a folder after -o, but {output} is a file")
+        raise UsageError(f"a batch needs a folder after {flag}, but {output} is a file")
     results = [_target(photo, output, ending) for photo in photos]
     if len(set(results)) < len(results):
         twice = next(r for r in results if results.count(r) > 1)
@@ -273,7 +364,6 @@ def _masks(region: str) -> list[Path]:
 
 
 def _with_absolute_paths(region: regions.Region) -> regions.Region:
-    """The region with its mask files named so that they are found from any folder."""
     if isinstance(region, regions.Pair):
         left, right = _with_absolute_paths(region.left), _with_absolute_paths(region.right)
         return regions.Pair(region.operator, left, right)

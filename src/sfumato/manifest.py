@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 import sfumato
+from sfumato import pipeline
 from sfumato.errors import UsageError
 from sfumato.settings import Settings
 from sfumato.types import Painting
@@ -28,16 +29,19 @@ class FileRecord(BaseModel, extra="forbid"):
 
 
 class LayerRecord(BaseModel, extra="forbid"):
-    """One ``region=style@stylizer``; ``file`` is set when the style is a picture file."""
+    """One ``region=style@stylizer``; ``file`` is set when the style is a picture file, and
+    ``style_region`` when only a part of that picture was learnt from."""
 
     region: str
     style: str
     stylizer: str | None = None
     file: FileRecord | None = None
+    style_region: str | None = None
 
 
 class Manifest(BaseModel, extra="forbid"):
-    """Everything needed to make the same picture again on the same machine."""
+    """Everything needed to make the same picture again on the same machine, unless the user
+    ``interrupted`` its making."""
 
     sfumato: str
     photo: FileRecord
@@ -49,6 +53,7 @@ class Manifest(BaseModel, extra="forbid"):
     weights: dict[str, str]
     timings: dict[str, float] = {}
     libraries: dict[str, str] = {}
+    interrupted: bool = False
 
     def stale(self) -> list[str]:
         """A sentence for every input that is missing or no longer what it was."""
@@ -76,6 +81,7 @@ def make(
         weights=painting.weights,
         timings=painting.timings,
         libraries=libraries(),
+        interrupted=pipeline.was_interrupted(painting),
     )
 
 

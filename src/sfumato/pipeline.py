@@ -6,21 +6,32 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import cast
 
 import cv2
 import numpy as np
 
-from sfumato import regions
+from sfumato import regions, registry
 from sfumato.errors import NothingFoundError, UsageError
 from sfumato.finder import Finder
 from sfumato.ops import blend, colour, foreground, resize, seam, trimap
-from sfumato.regions import Class, Cluster, File, Region
+from sfumato.regions import Class, Cluster, Everything, File, Region
 from sfumato.settings import Settings
 from sfumato.studio import Studio
-from sfumato.types import Alpha, Image, ManyStylizer, Matte, Painting, Progress, Style, Stylizer
+from sfumato.types import (
+    Alpha,
+    Image,
+    ManyStylizer,
+    Matte,
+    Painting,
+    Progress,
+    Step,
+    Style,
+    Stylizer,
+    Watch,
+)
 
 HIDE_MARGIN = 0.006
 """How far the fill reaches into the painted part, as a share of the longer side."""
@@ -37,11 +48,14 @@ class Layer:
         region: an expression of the region language.
         style: what to paint it in.
         stylizer: backend that paints it; None = the default one.
+        style_region: which part of the style picture to learn from, an expression too; None, or
+            a style that has its ``region`` already: as the style is.
     """
 
     region: str
     style: Style
     stylizer: str | None = None
+    style_region: str | None = None
 
 
 def paint(
@@ -52,6 +66,8 @@ def paint(
     studio: Studio | None = None,
     report: Report | None = None,
     measure: bool = False,
+    watch: Watch | None = None,
+    finder: Finder | None = None,
 ) -> Painting:
     """Paint regions of a photo, later layers over earlier ones, and keep the rest.
 
@@ -62,13 +78,18 @@ def paint(
         studio: holds loaded nets between calls.
         report: progress callback.
         measure: work out the seam scores too (a second or two for a large photo).
+        watch: told of every step of what is optimised, with the whole picture as it stands, at
+            work size: what is painted so far over the photo. Interrupted once, every later
+            optimisation stops after its first step.
+        finder: finds the regions, and keeps them for the next painting of this photo at this
+            size; the nets that it has used already are not in the painting's ``weights``.
 
     Returns:
         The painting at the photo's size. Where no region reaches, its pixels equal the photo's.
 
     Raises:
         UsageError: the photo is no such array, or a region, option or backend is wrong.
-        NothingFoundError: a region selects nothing in this photo.
+        NothingFoundError: a region selects nothing in this photo, or in the style picture.
         WeightsError: a net's weights cannot be had.
     """
     check(photo)
@@ -77,15 +98,16 @@ def paint(
     plan = [regions.parse(layer.region) for layer in layers]
     stages = _Stages(report)
     work = resize.fit(photo, settings.size)
-    finder = Finder(studio, photo, work)
+    finder = finder or Finder(studio, photo, work)
 
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as beside, stages("find"):
+        layers = with_style_regions(layers, studio)
         ready = beside.submit(_stylizers, studio, layers)
-        with stages("find"):
-            small = [_found(finder.at_work_size(region), region) for region in plan]
-        stylizers = ready.result()
+        small = [_found(finder.at_work_size(region), region) for region in plan]
+    stylizers = ready.result()
+    course = _Course(watch, partial(_laid, work, small, settings))
     with stages("stylize") as progress:
-        painted = _stylize(stylizers, work, layers, plan, small, progress)
+        painted = _stylize(stylizers, work, layers, plan, small, course, progress)
     painted = [_finish(picture, work, settings) for picture in painted]
     with stages("compose") as progress:
         canvas, seams, covered = photo, {}, np.zeros(photo.shape[:2], dtype=np.float32)
@@ -108,7 +130,42 @@ def paint(
         weights=studio.weights(),
         timings=stages.seconds,
         seams=seams,
+        course={name: tuple(steps) for name, steps in course.steps.items()},
     )
+
+
+def with_style_regions(layers: Sequence[Layer], studio: Studio) -> list[Layer]:
+    """The layers with the part of each style picture found that is to be learnt from.
+
+    :func:`paint` does it itself; done before, it is done once for a batch.
+
+    Raises:
+        UsageError: a style has no picture, or its stylizer learns from whole pictures only.
+        NothingFoundError: the style region selects nothing in the style picture.
+    """
+    return [replace(layer, style=_partial_style(layer, studio)) for layer in layers]
+
+
+def _partial_style(layer: Layer, studio: Studio) -> Style:
+    style = layer.style
+    if layer.style_region is None or style.region is not None:
+        return style
+    region = regions.parse(layer.style_region)
+    if isinstance(region, Everything):
+        return style
+    if style.image is None:
+        raise UsageError(
+            f"the style {style.name!r} lives inside a net, so there is no picture of which "
+            f"{region} could be learnt; give a style picture"
+        )
+    if not getattr(studio.stylizer(layer.stylizer), "supports_style_region", False):
+        raise UsageError(
+            f"{layer.stylizer or registry.DEFAULTS['stylize']} reads whole style pictures, not "
+            f"just {region}; use --stylizer gatys, or crop the picture"
+        )
+    finder = Finder(studio, style.image, resize.fit(style.image, studio.settings.size))
+    alpha = finder.at_full_size(region)
+    return replace(style, region=_found(alpha, region, f"the style picture {style.name}", "learn"))
 
 
 def cut(
@@ -139,6 +196,11 @@ def cut(
     return Matte(alpha, foreground.estimate(photo, alpha)[0])
 
 
+def was_interrupted(painting: Painting) -> bool:
+    """Whether the user stopped an optimisation, so that the painting is as good as it was then."""
+    return any(steps and steps[-1].interrupted for steps in painting.course.values())
+
+
 def check(photo: Image) -> None:
     """Raise UsageError unless this is a float32 ``[H, W, 3]`` picture with finite values 0..1."""
     if not isinstance(photo, np.ndarray) or photo.dtype != np.float32:
@@ -160,9 +222,9 @@ def _before(canvas: Image, alpha: Alpha) -> Image:
     return np.where(alpha[..., None] == 1, canvas, kept)
 
 
-def _found(alpha: Alpha, region: Region) -> Alpha:
+def _found(alpha: Alpha, region: Region, place: str = "this picture", aim: str = "do") -> Alpha:
     if not (alpha > 0).any():
-        raise NothingFoundError(f"found no {region} in this picture, so there is nothing to do")
+        raise NothingFoundError(f"found no {region} in {place}, so there is nothing to {aim}")
     return alpha
 
 
@@ -181,6 +243,7 @@ def _stylize(
     layers: Sequence[Layer],
     plan: Sequence[Region],
     alphas: Sequence[Alpha],
+    course: _Course,
     progress: Progress,
 ) -> list[Image]:
     """Each layer's painted picture at work size; one shared pass where the stylizer can."""
@@ -189,14 +252,24 @@ def _stylize(
     if shared and getattr(first, "supports_many", False):
         pairs = [(layer.style, alpha) for layer, alpha in zip(layers, alphas, strict=True)]
         many = cast(ManyStylizer, first)
-        return [many.paint_many(work, pairs, progress=progress)] * len(layers)
-    painted = []
+        outlined = any(_has_outline(region) for region in plan)
+        content = hide(work, _together(alphas)) if outlined else work
+        watch = course.watcher(first, layers, [])
+        return [many.paint_many(content, pairs, progress=progress, **watch)] * len(layers)
+    painted: list[Image] = []
     for i, (stylizer, region, alpha) in enumerate(zip(stylizers, plan, alphas, strict=True)):
         content = hide(work, alpha) if _has_outline(region) else work
         inside = alpha if stylizer.supports_region and alpha.min() < 1 else None
         part = partial(_part, progress, i, len(layers))
-        painted.append(stylizer(content, layers[i].style, region=inside, progress=part))
+        watch = course.watcher(stylizer, layers[i : i + 1], painted)
+        painted.append(stylizer(content, layers[i].style, region=inside, progress=part, **watch))
     return painted
+
+
+def _together(alphas: Sequence[Alpha]) -> Alpha:
+    """Where any of these is painted. Sums, not maxima: soft edges that meet leave no gap."""
+    total = np.sum(alphas, axis=0, dtype=np.float32)
+    return np.where(total > 0.999, np.float32(1), total)
 
 
 def _part(progress: Progress, index: int, count: int, fraction: float) -> None:
@@ -225,6 +298,60 @@ def hide(work: Image, alpha: Alpha) -> Image:
 
 def _finish(painted: Image, work: Image, settings: Settings) -> Image:
     return colour.keep_colors(painted, work) if settings.keep_colors else painted
+
+
+def _laid(
+    work: Image, alphas: Sequence[Alpha], settings: Settings, painted: Sequence[Image]
+) -> Image:
+    """The first layers' painted pictures over the photo, at work size: quick rather than clean."""
+    canvas = work
+    for picture, alpha in zip(painted, alphas, strict=False):
+        after = blend.strength(_finish(picture, work, settings), work, settings.strength)
+        canvas = blend.over(after, canvas, alpha)
+    return canvas
+
+
+@dataclass
+class _Course:
+    """Follows what is optimised: keeps its steps, and shows them with the whole picture.
+
+    Attributes:
+        watch: whom to show them to.
+        lay: makes the whole picture of the layers painted so far.
+        steps: of each optimised region, or regions that share a pass.
+        stopped: an optimisation was interrupted.
+    """
+
+    watch: Watch | None
+    lay: Callable[[Sequence[Image]], Image]
+    steps: dict[str, list[Step]] = field(default_factory=dict)
+    stopped: bool = False
+
+    def watcher(
+        self, stylizer: Stylizer, layers: Sequence[Layer], below: Sequence[Image]
+    ) -> dict[str, Watch]:
+        """The keyword that a stylizer takes which works step by step; nothing for another."""
+        if not getattr(stylizer, "supports_watch", False):
+            return {}
+        steps = self.steps[" | ".join(layer.region for layer in layers)] = []
+        return {"watch": partial(self._step, steps, below, len(layers))}
+
+    def _step(
+        self,
+        steps: list[Step],
+        below: Sequence[Image],
+        count: int,
+        step: Step,
+        picture: Callable[[], Image],
+    ) -> None:
+        steps.append(step)
+        if self.stopped:
+            if step.number and not step.interrupted:  # after one step there is something to keep
+                raise KeyboardInterrupt
+            return
+        self.stopped = step.interrupted
+        if self.watch:
+            self.watch(step, lambda: self.lay([*below, *[picture()] * count]))
 
 
 @dataclass

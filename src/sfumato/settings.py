@@ -28,6 +28,8 @@ class Settings:
         size: longer side in pixels at which the nets work; the result has the photo's own size.
         seed: of every random choice.
         device: where the nets run.
+        max_memory: gigabytes that a stylizer may use, where it can keep to a bound; None = it
+            sees for itself.
         options: backend name -> option -> value.
 
     Raises:
@@ -43,6 +45,7 @@ class Settings:
     size: int = 1024
     seed: int = 0
     device: str = "auto"
+    max_memory: float | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -50,6 +53,8 @@ class Settings:
         _within("style scale", self.style_scale, 0.25, 4)
         _within("size", self.size, MIN_SIZE, MAX_SIZE)
         _within("seed", self.seed, 0, 2**31 - 1)
+        if self.max_memory is not None:
+            _within("max memory", self.max_memory, 0.1, 4096)
         if self.device not in DEVICES:
             raise UsageError(f"device must be one of {', '.join(DEVICES)}; got {self.device!r}")
 

@@ -1,4 +1,4 @@
-"""Contact sheets: every built-in style in one picture."""
+"""Contact sheets: many pictures in one, each with a label."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sfumato.types import Image
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 """Eileen Collins by NASA, in the public domain: painted where no photo is given."""
 
-TILE, GAP, LABEL = 320, 12, 34
+TILE, GAP, LABEL, LINE = 320, 12, 34, 23
 PAPER, INK = (247, 246, 243), (38, 38, 38)
 
 
@@ -59,16 +59,27 @@ def write(
 
 
 def grid(tiles: Sequence[Image], labels: Sequence[str], columns: int = 6) -> Image:
-    """Lay equal square tiles out in rows, each with its label below: float32 ``[H, W, 3]``."""
-    size = tiles[0].shape[0]
+    """Lay tiles of one size out in rows, each with its label (of one or more lines) below.
+
+    Args:
+        tiles: float32 ``[h, w, 3]``, sRGB, 0..1.
+        labels: as many.
+        columns: tiles in a row.
+
+    Returns:
+        float32 ``[H, W, 3]``, sRGB, 0..1.
+    """
+    tall, wide = tiles[0].shape[:2]
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
-    width, height = GAP + columns * (size + GAP), GAP + rows * (size + LABEL + GAP)
+    below = LABEL + LINE * max(label.count("\n") for label in labels)
+    width, height = GAP + columns * (wide + GAP), GAP + rows * (tall + below + GAP)
     sheet = PillowImage.new("RGB", (width, height), PAPER)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
     for i, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
-        x = GAP + (i % columns) * (size + GAP)
-        y = GAP + (i // columns) * (size + LABEL + GAP)
+        x = GAP + (i % columns) * (wide + GAP)
+        y = GAP + (i // columns) * (tall + below + GAP)
         sheet.paste(PillowImage.fromarray(quantise(tile, np.dtype(np.uint8))), (x, y))
-        pen.text((x + 2, y + size + 6), label, fill=INK, font=font)
+        for n, line in enumerate(label.splitlines()):
+            pen.text((x + 2, y + tall + 6 + n * LINE), line, fill=INK, font=font)
     return unit(np.asarray(sheet))

@@ -12,6 +12,11 @@ from sfumato.io import weights
 from sfumato.settings import Settings
 from sfumato.types import Compositor, Context, Matter, Segmenter, Stylizer
 
+DIALS = ("style_scale", "max_memory")
+"""Settings that reach a stylizer as options of the same name, where it has them."""
+
+_DEFAULT = Settings()
+
 
 class Studio:
     """Builds backends on first use, with the options that the settings give them.
@@ -51,9 +56,12 @@ class Studio:
 
     def stylizer(self, name: str | None) -> Stylizer:
         kind, name = "stylize", name or registry.DEFAULTS["stylize"]
-        scale = self.settings.style_scale
-        has_scale = scale != 1 and "style_scale" in registry.options_model(kind, name).model_fields
-        built: Stylizer = self._backend(kind, name, **({"style_scale": scale} if has_scale else {}))
+        dials = {d: getattr(self.settings, d) for d in DIALS}
+        turned = {d: value for d, value in dials.items() if value != getattr(_DEFAULT, d)}
+        known = registry.options_model(kind, name).model_fields if turned else {}
+        built: Stylizer = self._backend(
+            kind, name, **{d: value for d, value in turned.items() if d in known}
+        )
         return built
 
     def compositor(self) -> Compositor:

@@ -6,7 +6,7 @@ Everything that crosses a seam between rooms is NumPy. Torch tensors and batches
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,6 +28,35 @@ Progress = Callable[[float], None]
 
 def no_progress(fraction: float) -> None:
     """The progress callback that says nothing."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How an optimisation stands after one of its steps.
+
+    Attributes:
+        number: steps done so far over all scales; 0 = about to begin.
+        total: steps planned in all; it may end earlier.
+        height, width: of the picture that is being optimised at this scale.
+        losses: each weighted term by name, and their sum as ``total``; empty at step 0.
+        seconds: since the optimisation began.
+        note: something to tell the user now (what is about to be done, and what it will take).
+        interrupted: the user asked to stop; the best picture so far is the result.
+    """
+
+    number: int
+    total: int
+    height: int
+    width: int
+    losses: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    note: str = ""
+    interrupted: bool = False
+
+
+Watch = Callable[[Step, Callable[[], Image]], None]
+"""Told of every step of an optimisation; calling the second argument makes the present picture,
+float32 ``[H, W, 3]``, of the content's size. Raising KeyboardInterrupt in it stops the work."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +113,15 @@ class Style:
         image: the style picture, or None for a style that lives inside a net (see ``net``).
         net: stylizer that holds the style, when there is no picture.
         index: the style's number in that net.
+        region: float32 ``[h, w]``, 0..1, of the picture's size: the part of the style picture to
+            learn from; None = all of it.
     """
 
     name: str
     image: Image | None = None
     net: str | None = None
     index: int = 0
+    region: Alpha | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +154,7 @@ class Painting:
         weights: file name -> SHA-256 of every weights file that took part.
         timings: seconds by stage.
         seams: seam score per painted region, when asked for.
+        course: steps of each optimised region (its expression, or several joined by `` | ``).
     """
 
     image: Image
@@ -131,6 +164,7 @@ class Painting:
     weights: dict[str, str] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     seams: dict[str, float] = field(default_factory=dict)
+    course: dict[str, tuple[Step, ...]] = field(default_factory=dict)
 
 
 class Segmenter(Protocol):
@@ -153,6 +187,9 @@ class Stylizer(Protocol):
     ``supports_region``: statistics are taken inside ``region`` (soft weights) when it is given.
     A stylizer may also have ``prepare(style)``: what it can do before there is anything to paint;
     the pipeline calls it while the region is being found.
+    One that works step by step has ``supports_watch = True`` and takes one keyword more,
+    ``watch: Watch | None = None``; so does its ``paint_many``. One that can learn from a part of
+    the style picture has ``supports_style_region = True``.
     """
 
     supports_region: bool

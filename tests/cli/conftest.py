@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +15,8 @@ from PIL import Image as PillowImage
 from sfumato.cli.main import main
 from sfumato.studio import Studio
 from sfumato.types import no_progress
+
+from ..descent import installed
 
 
 @dataclass
@@ -29,6 +35,36 @@ def run(capsys):
         return Result(int(done.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def start():
+    """Starts Python in a process of its own that Ctrl-C reaches, also where it does not reach
+    this one (a job in the background ignores it, and its children would too)."""
+    started = []
+
+    def start(*arguments, path=""):
+        process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(path)},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def descent(tmp_path, monkeypatch):
+    """The stylizer ``descent``, which works step by step, as an installed package."""
+    with installed(tmp_path / "site", monkeypatch) as folder:
+        yield folder
 
 
 class Inverter:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from sfumato.cli import _shared
+from sfumato.cli.main import join_file_names
 from sfumato.cli.paint import parse_layers
 from sfumato.errors import UsageError
 
@@ -182,10 +183,60 @@ def test_a_bad_manifest_is_one_sentence(run, tmp_path, content):
     assert "is not a manifest" in result.err
 
 
-def test_report_says_seconds_memory_and_seam(run, photo, tmp_path):
+def test_report_says_seconds_memory_and_seam_and_writes_a_page(run, photo, tmp_path):
     result = run("paint", photo, *STYLE, *HALF, "-o", tmp_path / "out.png", "--report")
     assert "seam score: box" in result.err
     assert "MB at most" in result.err
+    page = (tmp_path / "out.png.html").read_text(encoding="utf-8")
+    assert "<h1>photo.png → out.png</h1>" in page
+    assert "box:0,0,.5,1" in page
+    assert "How the losses fell" not in page
+    again = run("paint", photo, *STYLE, "-o", tmp_path / "new.png", "--report", tmp_path / "p.html")
+    assert again.code == 0
+    assert f"page: {tmp_path / 'p.html'}" in again.err
+    assert (tmp_path / "p.html").exists()
+
+
+def test_a_report_needs_its_extra_before_any_work(run, photo, tmp_path, monkeypatch):
+    from sfumato import report
+
+    monkeypatch.setattr(report, "REQUIRES", ("jinja2", "a_library_that_nobody_has"))
+    result = run("paint", photo, *STYLE, "-o", tmp_path / "out.png", "--report")
+    assert result.code == 2
+    assert "pip install 'sfumato[report]'" in result.err
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_report_is_not_written_over(run, photo, tmp_path):
+    arguments = (
+        "paint",
+        photo,
+        *STYLE,
+        "-o",
+        tmp_path / "out.png",
+        "--report",
+        tmp_path / "p.html",
+    )
+    (tmp_path / "p.html").write_text("mine")
+    assert "p.html exists already" in run(*arguments).err
+    assert not (tmp_path / "out.png").exists()
+    assert run(*arguments, "--overwrite").code == 0
+    assert "mine" not in (tmp_path / "p.html").read_text(encoding="utf-8")
+
+
+def test_each_photo_of_a_batch_has_its_page(run, tmp_path):
+    photos = [make_photo(tmp_path / f"{i}.png", seed=i) for i in range(2)]
+    assert run("paint", *photos, *STYLE, "-o", tmp_path / "out", "--report").code == 0
+    pages = sorted(path.name for path in (tmp_path / "out").glob("*.html"))
+    assert pages == ["0.png.html", "1.png.html"]
+
+
+def test_max_memory_is_a_setting(run, photo, tmp_path):
+    arguments = ("--max-memory", "1.5", "-o", tmp_path / "out.png", "--manifest")
+    assert run("paint", photo, *STYLE, *arguments).code == 0
+    record = json.loads((tmp_path / "out.png.json").read_text())
+    assert record["settings"]["max_memory"] == 1.5
+    assert record["layers"][0]["style_region"] is None
 
 
 SENTENCES = [
@@ -218,6 +269,22 @@ SENTENCES = [
     (("paint", "PHOTO", "OTHER", *STYLE, "-o", "OTHER"), "is a file"),
     (("paint", "PHOTO", "-s", "OTHER", "-o", "OTHER", "--overwrite"), "is an input"),
     (("paint", "PHOTO", *STYLE, "-o", "-", "--manifest"), "manifest needs files"),
+    (("paint", "PHOTO", *STYLE, "-o", "-", "--report"), "--report FILE.html"),
+    (("paint", "PHOTO", *STYLE, "-o", "-", "--preview", "-"), "only the result fits through"),
+    (("paint", "PHOTO", "OTHER", *STYLE, "--report", "p.html"), "--report without a file name"),
+    (("paint", "PHOTO", "OTHER", *STYLE, "--preview", "OTHER"), "a folder after --preview"),
+    (("paint", "PHOTO", *STYLE, "--preview", "PHOTO"), "with --preview"),
+    (("paint", "PHOTO", *STYLE, "--preview", "OTHER"), "exists already"),
+    (("paint", "PHOTO", *STYLE, "--preview", "now.xyz"), ".xyz"),
+    (("paint", "PHOTO", *STYLE, "-o", "o.png", "--preview", "o.png"), "another part in this job"),
+    (("paint", "PHOTO", *STYLE, "--max-memory", "0"), "max memory must be from 0.1 to 4096"),
+    (("paint", "PHOTO", *STYLE, "--style-region", "persn +"), "region:"),
+    (("paint", "PHOTO", *STYLE, "--style-region", "file:nothing.png"), "nothing.png"),
+    (("paint", "PHOTO", *STYLE, "--style-region", "box:0,0,.5,1"), "reads whole style pictures"),
+    (
+        ("paint", "PHOTO", *STYLE, "--style-region", "person", "--style-region", "dog"),
+        "once for each of the 1 regions; got 2",
+    ),
     (("paint", "TEXT", *STYLE), "text.png"),
     (("paint", "PHOTO", "-s", "TEXT"), "text.png"),
     (("paint",), "PHOTO"),
@@ -291,6 +358,16 @@ def test_parse_layers():
     ]
 
 
+def test_optional_file_names():
+    assert join_file_names(["--manifest", "a.json", "--report", "b.html", "c.png"]) == [
+        "--manifest=a.json", "--report=b.html", "c.png",
+    ]  # fmt: skip
+    assert join_file_names(["--manifest", "a.html", "--report", "b.json", "--report"]) == [
+        "--manifest=", "a.html", "--report=", "b.json", "--report=",
+    ]  # fmt: skip
+    assert join_file_names(["--style=", "a.json"]) == ["--style=", "a.json"]
+
+
 def test_parse_options():
     assert _shared.parse_options(["a.b=1", "a.c=x=y", "d.e="]) == {
         "a": {"b": "1", "c": "x=y"}, "d": {"e": ""},
@@ -300,7 +377,7 @@ def test_parse_options():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
-def test_an_interrupted_batch_keeps_what_is_finished(tmp_path):
+def test_an_interrupted_batch_keeps_what_is_finished(tmp_path, start):
     """Ctrl-C in the middle: whole files only, exit code 130, no traceback."""
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -315,7 +392,7 @@ def test_an_interrupted_batch_keeps_what_is_finished(tmp_path):
         "Studio.stylizer = lambda self, name: negative\n"
         f"main(['paint', {str(photos)!r}, '--style', 'ink', '-o', {str(tmp_path / 'out')!r}])\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    process = start("-c", script)
     while len(list((tmp_path / "out").glob("*.png"))) < 3:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sfumato import __version__
-from sfumato.cli import backends, cut, paint, replay, styles, weights
+from sfumato.cli import ablate, backends, cut, paint, replay, styles, weights
 from sfumato.errors import SfumatoError
 
 app = typer.Typer(
@@ -24,9 +24,14 @@ app = typer.Typer(
 app.command("paint")(paint.paint)
 app.command("cut")(cut.cut)
 app.command("replay")(replay.replay)
+app.command("ablate")(ablate.ablate)
 app.command("styles")(styles.styles)
 app.command("backends")(backends.backends)
 app.add_typer(weights.app, name="weights")
+
+
+FILE_NAMES = {"--manifest": ".json", "--report": ".html"}
+"""Options that may stand without a file name, and how the name ends that they take."""
 
 
 def _version(wanted: bool) -> None:
@@ -46,11 +51,12 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 some inputs failed, 2 a clear sentence said why."""
+    """Run the command line and exit: 0 done, 1 some inputs failed, 2 a clear sentence said why,
+    130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:
-        app(join_manifest([a for a in arguments if a != "--debug"]), prog_name="sfumato")
+        app(join_file_names([a for a in arguments if a != "--debug"]), prog_name="sfumato")
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except BrokenPipeError:
@@ -62,15 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(_sentence(error), 2)
 
 
-def join_manifest(arguments: Sequence[str]) -> list[str]:
-    """``--manifest`` takes a file name only if one ending in ``.json`` follows; the option parser
+def join_file_names(arguments: Sequence[str]) -> list[str]:
+    """Some options take a file name only if one with the right ending follows; the option parser
     knows no such thing, so the two are joined here: ``--manifest=run.json``, or ``--manifest=``."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] == "--manifest=" and argument.endswith(".json"):
+        option = joined[-1][:-1] if joined and joined[-1].endswith("=") else ""
+        if option in FILE_NAMES and argument.endswith(FILE_NAMES[option]):
             joined[-1] += argument
         else:
-            joined.append("--manifest=" if argument == "--manifest" else argument)
+            joined.append(f"{argument}=" if argument in FILE_NAMES else argument)
     return joined
 
 

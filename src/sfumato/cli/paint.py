@@ -10,9 +10,10 @@ import typer
 from sfumato.cli import _shared as shared
 from sfumato.cli._shared import DEFAULT
 from sfumato.errors import UsageError
-from sfumato.settings import BLENDS, Settings
+from sfumato.settings import Settings
 
 if TYPE_CHECKING:
+    from sfumato.files import Job
     from sfumato.types import Painting
 
 
@@ -21,28 +22,9 @@ def paint(
         list[str],
         typer.Argument(help="Pictures, folders of pictures, or - for a pipe.", metavar="PHOTO..."),
     ],
-    style: Annotated[
-        str | None,
-        typer.Option(
-            "--style",
-            "-s",
-            help="A picture file or a built-in name ('sfumato styles').",
-            metavar="STYLE",
-        ),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(
-            "--region",
-            "-r",
-            help="What to paint: person, background, box:x0,y0,x1,y1, cluster:k/n, file:MASK, "
-            "everything; joined with + & - not. (default: everything)",
-            metavar="REGION",
-        ),
-    ] = None,
-    stylizer: Annotated[
-        str | None, typer.Option(help="Backend that paints ('sfumato backends').", metavar="NAME")
-    ] = None,
+    style: shared.Style = None,
+    region: shared.Region = None,
+    stylizer: shared.Stylizer = None,
     several: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,6 +34,7 @@ def paint(
             metavar="REGION=STYLE[@STYLIZER]",
         ),
     ] = None,
+    style_region: shared.StyleRegions = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -63,21 +46,14 @@ def paint(
     ] = None,
     segmenter: shared.Segmenter = DEFAULT.segmenter,
     matte: shared.Matte = DEFAULT.matte,
-    blend: Annotated[
-        str, typer.Option(help=f"{'|'.join(BLENDS)}.", metavar="NAME")
-    ] = DEFAULT.blend,
-    strength: Annotated[
-        float, typer.Option(help="0 = the photo, 1 = the painting.", metavar="0..1")
-    ] = DEFAULT.strength,
-    keep_colors: Annotated[
-        bool, typer.Option("--keep-colors", help="Keep the photo's own colours.")
-    ] = DEFAULT.keep_colors,
-    style_scale: Annotated[
-        float, typer.Option(help="Size of the strokes, 0.25 to 4.")
-    ] = DEFAULT.style_scale,
+    blend: shared.Blend = DEFAULT.blend,
+    strength: shared.Strength = DEFAULT.strength,
+    keep_colors: shared.KeepColors = DEFAULT.keep_colors,
+    style_scale: shared.StyleScale = DEFAULT.style_scale,
     size: shared.Size = DEFAULT.size,
     seed: shared.Seed = DEFAULT.seed,
     device: shared.Device = DEFAULT.device,
+    max_memory: shared.MaxMemory = DEFAULT.max_memory,
     option: shared.Options = None,
     quality: Annotated[
         int | None, typer.Option(help="Of JPEG and WebP output, 1 to 100.", min=1, max=100)
@@ -91,9 +67,23 @@ def paint(
         ),
     ] = None,
     report: Annotated[
-        bool,
-        typer.Option("--report", help="Print seconds by stage, peak memory and the seam score."),
-    ] = False,
+        str | None,
+        typer.Option(
+            "--report",
+            help="Print seconds by stage, peak memory and the seam score, and write a page with "
+            "pictures, settings and loss curves (default: OUT.html).",
+            metavar="[FILE.html]",
+        ),
+    ] = None,
+    preview: Annotated[
+        str | None,
+        typer.Option(
+            "--preview",
+            help="While a stylizer optimises, write the picture as it stands here every few "
+            "seconds: a file, or a folder for several photos.",
+            metavar="FILE",
+        ),
+    ] = None,
     overwrite: shared.Overwrite = False,
     quiet: shared.Quiet = False,
 ) -> None:
@@ -101,20 +91,30 @@ def paint(
     specs = parse_layers(style, region, stylizer, several)
     settings = Settings(
         segmenter=segmenter, matte=matte, blend=blend, strength=strength, keep_colors=keep_colors,
-        style_scale=style_scale, size=size, seed=seed, device=device,
+        style_scale=style_scale, size=size, seed=seed, device=device, max_memory=max_memory,
         options=shared.parse_options(option),
     )  # fmt: skip
     from sfumato import files  # NumPy and OpenCV load here, not for --help
+    from sfumato import report as reports
     from sfumato.studio import Studio
 
-    if manifest and len(photos) > 1:
-        raise UsageError("several photos need a manifest each: --manifest without a file name")
+    for flag, name in (("--manifest", manifest), ("--report", report)):
+        if name and len(photos) > 1:
+            raise UsageError(f"several photos need a {flag[2:]} each: {flag} without a file name")
+    if report is not None:
+        reports.check_installed()
     console = shared.Console(quiet)
-    job = files.prepare(specs)
+    job = files.prepare(specs, style_region or ())
     pairs = files.plan(photos, output, "painted", job.inputs)
+    if report == "" and files.STREAM in (target for _, target in pairs):
+        raise UsageError("name the page if the result goes through a pipe: --report FILE.html")
+    previews = _previews(photos, preview, job)
     studio = Studio(settings, console.download)
+    with shared.notes(console, "the style picture"):
+        job = job.with_style_regions(studio)
 
-    def work(source: str, target: str) -> None:
+    def work(source: str, target: str) -> bool:
+        page = _beside(report, target, ".html")
         painting = files.paint_file(
             source,
             target,
@@ -122,12 +122,18 @@ def paint(
             studio,
             quality=quality,
             overwrite=overwrite,
-            manifest=_manifest(manifest, target),
+            manifest=_beside(manifest, target, ".json"),
+            page=page,
+            preview=previews.get(source),
             report=console.stage,
-            measure=report,
+            measure=report is not None,
+            watch=console.watch,
         )
-        if report:
-            console.note(_report(target, painting))
+        if page:
+            console.note(_report(target, painting, page))
+        if preview and not painting.course:
+            console.note(f"note: {target} was painted in one go, so there is no preview of it")
+        return shared.interrupted(console, painting)
 
     shared.each(console, "painting", pairs, work)
 
@@ -171,15 +177,28 @@ def _at_first_equals(text: str) -> tuple[str, str, str]:
     return text, "", ""
 
 
-def _manifest(asked: str | None, target: str) -> Path | None:
-    """Where the manifest goes; an empty name means beside the result (see main.join_manifest)."""
-    return None if asked is None else Path(asked or f"{target}.json")
+def _beside(asked: str | None, target: str, ending: str) -> Path | None:
+    """Where a file about the result goes; an empty name means beside it (main.join_file_names)."""
+    return None if asked is None else Path(asked or f"{target}{ending}")
 
 
-def _report(target: str, painting: Painting) -> str:
+def _previews(photos: list[str], preview: str | None, job: Job) -> dict[str, Path]:
+    """Each photo's preview file."""
+    from sfumato import files
+
+    if preview is None:
+        return {}
+    planned = files.plan(photos, preview, "preview", job.inputs, "--preview")
+    return {source: Path(target) for source, target in planned}
+
+
+def _report(target: str, painting: Painting, page: Path) -> str:
     seconds = "  ".join(f"{stage} {s:.2f} s" for stage, s in painting.timings.items())
     seams = "  ".join(f"{region} {score:.2f}" for region, score in painting.seams.items())
-    return f"{target}\n  time: {seconds}\n  memory: {_peak_memory()}\n  seam score: {seams}"
+    return (
+        f"{target}\n  time: {seconds}\n  memory: {_peak_memory()}\n  seam score: {seams}\n"
+        f"  page: {page}"
+    )
 
 
 def _peak_memory() -> str:

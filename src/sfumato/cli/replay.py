@@ -38,14 +38,16 @@ def replay(
     target = str(output or record.output.path)
     console = shared.Console(quiet)
 
-    def work(_: str, target: str) -> None:
-        files.replay(
+    def work(_: str, target: str) -> bool:
+        painting = files.replay(
             record,
             Path(target),
             overwrite=overwrite,
             report=console.stage,
+            watch=console.watch,
             download=console.download,
         )
+        return shared.interrupted(console, painting)
 
     shared.each(console, "replaying", [(str(manifest), target)], work)
     if manifests.record(Path(target)).sha256 == record.output.sha256:
@@ -57,5 +59,7 @@ def replay(
 
 
 def _why(record: Manifest, now: dict[str, str]) -> str:
+    if record.interrupted:
+        return "the recorded one was interrupted before its end"
     changed = [f"{n} {v} -> {now.get(n)}" for n, v in record.libraries.items() if now.get(n) != v]
     return ", ".join(changed) or "another machine or another file format?"

@@ -6,7 +6,7 @@ the rectifier and ``relu1_1`` .. ``relu5_4`` after it. The classifier is left ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -25,8 +25,41 @@ CONVS = tuple(f"conv{block}_{i}" for block, (_, n) in enumerate(BLOCKS, 1) for i
 LAYERS = tuple(name for conv in CONVS for name in (conv, conv.replace("conv", "relu")))
 """Every layer that can be asked for, from the picture inwards."""
 
-Padding = Literal["reflect", "replicate", "zeros"]
+Padding = Literal["reflect", "replicate", "replicate-first", "zeros"]
 Pooling = Literal["max", "avg"]
+
+TORCHVISION_NUMBERS = tuple(
+    2 * i + block for i, block in enumerate(b for b, (_, n) in enumerate(BLOCKS) for _ in range(n))
+)
+"""``N`` of each convolution's ``features.N.weight`` in torchvision's files: 0, 2, 5, 7, .. 34."""
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of R, G and B, 0..1: what torchvision's weights were trained to have removed and divided by."""
+
+
+def stride(layer: str) -> int:
+    """Pixels along a side of the square that one cell of ``layer`` stands for: 1, 2, 4, 8 or 16.
+
+    Cell ``i`` stands for the pixels from ``i * stride`` to ``(i + 1) * stride - 1``.
+
+    Raises:
+        ValueError: an unknown layer.
+    """
+    _check([layer])
+    return 1 << (int(layer[4]) - 1)
+
+
+def reach(layer: str) -> int:
+    """How many pixels beyond its own square, on each side, a cell of ``layer`` depends on.
+
+    Every 3x3 convolution adds one cell of its own stride; pooling adds none. A picture's part
+    that is this much larger on each side gives the features that the whole picture gives.
+
+    Raises:
+        ValueError: an unknown layer.
+    """
+    _check([layer])
+    return sum(stride(conv) for conv in CONVS[: LAYERS.index(layer) // 2 + 1])
 
 
 class VGG19(nn.Module):
@@ -35,7 +68,9 @@ class VGG19(nn.Module):
     Args:
         layers: names from :data:`LAYERS` that :meth:`forward` returns.
         padding: what the 3x3 convolutions see beyond the border. The normalised weights were
-            made for ``reflect``; the original network used ``zeros``, which darkens borders.
+            made for ``reflect``; the original network used ``zeros``, which darkens the borders
+            of pictures that are optimised. ``replicate-first`` cures that and stays fast: the
+            border's colours for the first convolution, zeros for all others.
         pooling: ``max``, or ``avg`` as Gatys et al. 2016 prefer for optimisation.
 
     Raises:
@@ -50,8 +85,8 @@ class VGG19(nn.Module):
         pooling: Pooling = "max",
     ) -> None:
         super().__init__()
-        if unknown := [name for name in layers if name not in LAYERS]:
-            raise ValueError(f"VGG-19 has no layer {unknown[0]!r}; expected {', '.join(LAYERS)}")
+        self.features = "normalised"
+        _check(layers)
         if not layers:
             raise ValueError("expected at least one VGG-19 layer, got none")
         self.layers = tuple(layers)
@@ -63,7 +98,8 @@ class VGG19(nn.Module):
         channels = 3
         for name in CONVS[: LAYERS.index(self.deepest) // 2 + 1]:
             width, _ = BLOCKS[int(name[4]) - 1]
-            self.convs[name] = nn.Conv2d(channels, width, 3, padding=1, padding_mode=padding)
+            mode = _padding_mode(padding, name)
+            self.convs[name] = nn.Conv2d(channels, width, 3, padding=1, padding_mode=mode)
             channels = width
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -88,6 +124,35 @@ class VGG19(nn.Module):
             yield name.replace("conv", "relu"), x
 
 
+def load(
+    path: Path,
+    *,
+    layers: Sequence[str] = LAYERS,
+    padding: Padding | None = None,
+    pooling: Pooling = "max",
+) -> VGG19:
+    """A frozen :class:`VGG19` with the weights in ``path``, whichever layout its keys show.
+
+    Args:
+        path: as :func:`load_torchvision` or :func:`load_normalised` takes it.
+        padding: None = what the weights were made for: ``zeros`` or ``reflect``.
+        layers, pooling: as in :class:`VGG19`.
+
+    Raises:
+        WeightsError: the file holds neither.
+    """
+    state = _read(path)
+    if any(key.startswith("features.") for key in state):
+        return load_torchvision(path, layers=layers, padding=padding or "zeros", pooling=pooling)
+    if "0.weight" in state:
+        return load_normalised(path, layers=layers, padding=padding or "reflect", pooling=pooling)
+    found = ", ".join(list(state)[:3]) or "nothing"
+    raise WeightsError(
+        f"{path} does not hold VGG-19: expected the keys features.0.weight, features.2.weight, … "
+        f"(torchvision's) or 0.weight, 2.weight, … (the normalised weights), got {found}"
+    )
+
+
 def load_normalised(
     path: Path,
     *,
@@ -108,6 +173,40 @@ def load_normalised(
     return net.eval().requires_grad_(False)
 
 
+def load_torchvision(
+    path: Path,
+    *,
+    layers: Sequence[str] = LAYERS,
+    padding: Padding = "zeros",
+    pooling: Pooling = "max",
+) -> VGG19:
+    """A frozen :class:`VGG19` with weights in the layout of torchvision's ``vgg19``.
+
+    That is ``features.0.weight``, ``features.0.bias``, ``features.2.weight`` and so on; a
+    ``classifier`` is passed over. Torchvision normalises pictures outside its net, by ImageNet's
+    mean and deviation; here :attr:`VGG19.preprocess` does.
+
+    Raises:
+        WeightsError: the file holds something else, VGG-16 for example.
+    """
+    net = VGG19(layers=layers, padding=padding, pooling=pooling)
+    net.features = "torchvision"
+    head = "features."
+    state = {key.removeprefix(head): x for key, x in _read(path).items() if key.startswith(head)}
+    if others := {key.split(".")[0] for key in state} - {str(n) for n in TORCHVISION_NUMBERS}:
+        raise WeightsError(
+            f"{path} does not hold VGG-19: it has features.{min(others)}, where torchvision's "
+            f"vgg19 has no convolution; expected features.N with N = {TORCHVISION_NUMBERS}"
+        )
+    _fill(net.convs.values(), state, path)
+    std = torch.tensor(IMAGENET_STD)
+    with torch.no_grad():
+        net.preprocess.weight.copy_(torch.diag(1 / std)[..., None, None])
+        assert net.preprocess.bias is not None
+        net.preprocess.bias.copy_(-torch.tensor(IMAGENET_MEAN) / std)
+    return net.eval().requires_grad_(False)
+
+
 def load_in_order(convs: Sequence[nn.Module], path: Path) -> None:
     """Fill ``convs`` with a file's convolutions in the order of their numbers ``N.weight``.
 
@@ -116,12 +215,37 @@ def load_in_order(convs: Sequence[nn.Module], path: Path) -> None:
     Raises:
         WeightsError: the file does not hold that many convolutions of these shapes.
     """
+    _fill(convs, _read(path), path)
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    """The named tensors in a file, which is never trusted to run code."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        numbers = sorted({int(key.split(".")[0]) for key in state})
-        for conv, number in zip(convs, numbers[: len(convs)], strict=True):
-            conv.load_state_dict({k: state[f"{number}.{k}"] for k in ("weight", "bias")})
     except OSError:
         raise
-    except Exception as error:  # unpickling, keys, counts and shapes each fail in their own way
+    except Exception as error:  # unpickling fails in many ways
+        raise WeightsError(f"{path} cannot be read as weights of torch: {error}") from error
+    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        raise WeightsError(f"{path} does not hold named tensors but {type(state).__name__}")
+    return state
+
+
+def _fill(convs: Iterable[nn.Module], state: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        numbers = sorted({int(key.split(".")[0]) for key in state})
+        for i, conv in enumerate(convs):
+            conv.load_state_dict({k: state[f"{numbers[i]}.{k}"] for k in ("weight", "bias")})
+    except Exception as error:  # keys, counts and shapes each fail in their own way
         raise WeightsError(f"{path} does not hold the expected convolutions: {error}") from error
+
+
+def _padding_mode(padding: Padding, conv: str) -> Literal["reflect", "replicate", "zeros"]:
+    if padding == "replicate-first":
+        return "replicate" if conv == CONVS[0] else "zeros"
+    return padding
+
+
+def _check(layers: Sequence[str]) -> None:
+    if unknown := [name for name in layers if name not in LAYERS]:
+        raise ValueError(f"VGG-19 has no layer {unknown[0]!r}; expected {', '.join(LAYERS)}")
