@@ -7,7 +7,10 @@ the way are not counted) and the peak memory. Contestants:
 
 - ``reference``: the method of 2016 plainly written. It minimises the total of ``_style_loss`` over
   the pixels of one picture at one scale, from the photo, with Adam or L-BFGS, in float32. A step is
-  one evaluation of loss and gradient. An interrupted run goes on from its last checkpoint.
+  one evaluation of loss and gradient; the result is the best picture evaluated. Before each step
+  pixels are put back into 0..1: without that the optimum lies outside what can be shown, and the
+  loss of the clipped picture rises from about the 50th step on. So it ends where SciPy's bounded
+  L-BFGS-B ends, too. An interrupted run goes on from its last checkpoint.
 - ``ours``: a stylizer of this package on the whole picture; ``stage``: the same through
   ``pipeline.paint`` on a region, timing its stylize stage.
 - ``nst-vgg19`` and ``pystiche``: the peers, driven through their public Python interface.
@@ -16,7 +19,8 @@ Both peers want torchvision, for little more than the layout of VGG-19, and weig
 outside the package index. Here a stand-in of a few lines takes torchvision's place inside the
 process, and gives them the weights that everyone else uses, in torchvision's layout: either as
 torchvision would lay the net out (zeros beyond the border, max pooling) or as the reference uses
-it (mirrored borders, average pooling). Nothing of the peers' own code is changed.
+it (mirrored borders, average pooling). Nothing of the peers' own code is changed: they let pixels
+leave 0..1 until the end, and their pictures are judged as they are written, clipped.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -48,6 +52,8 @@ ADAM_RATE = 0.02
 """Adam's step on pixels 0..1."""
 
 Job = dict[str, Any]
+Best = dict[str, Tensor]
+"""The lowest ``loss`` so far and its ``pixels``."""
 
 
 @dataclass
@@ -96,26 +102,32 @@ def reference(job: Job, race: Race) -> Image:
         judge = judge_of(job)
         pixels = judge.pixels(read(Path(job["photo"]))).clone().requires_grad_()
         optimiser = optimiser_of(job["optimiser"], pixels)
-        done = resume(race, pixels, optimiser, seconds) if job["checkpoint"] else 0
+        best = {"loss": torch.tensor(torch.inf), "pixels": pixels.detach().clone()}
+        done = resume(race, pixels, optimiser, best, seconds) if job["checkpoint"] else 0
 
         def closure() -> Tensor:
+            with torch.no_grad():
+                pixels.clamp_(0, 1)
             optimiser.zero_grad()
             loss = judge.total(pixels)
             loss.backward()  # type: ignore[no-untyped-call]
+            if loss < best["loss"]:
+                best["loss"] = loss.detach()
+                best["pixels"].copy_(pixels.detach())
             return loss
 
         for step in range(done + 1, job["steps"] + 1):
             start = time.perf_counter()
-            optimiser.step(closure)
+            optimiser.step(closure)  # type: ignore[arg-type]
             seconds.append(time.perf_counter() - start)
             if step % job["every"] == 0 or step == job["steps"]:
                 with race.stopped():
-                    race.look(step, picture_of(pixels))
+                    race.look(step, picture_of(best["pixels"]))
                     print(f"{job['optimiser']} {step}: {race.wall:.0f} s", file=sys.stderr)
                     if job["checkpoint"]:
-                        keep(race, pixels, optimiser, seconds)
+                        keep(race, pixels, optimiser, best, seconds)
     race.facts["step_seconds"] = seconds
-    return picture_of(pixels)
+    return picture_of(best["pixels"])
 
 
 def optimiser_of(name: str, pixels: Tensor) -> torch.optim.Optimizer:
@@ -128,18 +140,14 @@ def optimiser_of(name: str, pixels: Tensor) -> torch.optim.Optimizer:
     )
 
 
-def keep(race: Race, pixels: Tensor, optimiser: Any, seconds: list[float]) -> None:
-    state = {
-        "pixels": pixels.detach(),
-        "optimiser": optimiser.state_dict(),
-        "seconds": seconds,
-        "race": [race.wall, race.cpu, race.looks, race.facts],
-    }
+def keep(race: Race, pixels: Tensor, optimiser: Any, best: Best, seconds: list[float]) -> None:
+    state = {"pixels": pixels.detach(), "best": best, "optimiser": optimiser.state_dict()}
+    state |= {"seconds": seconds, "race": [race.wall, race.cpu, race.looks]}
     torch.save(state, race.folder / "new.pt")
     (race.folder / "new.pt").replace(race.folder / "checkpoint.pt")
 
 
-def resume(race: Race, pixels: Tensor, optimiser: Any, seconds: list[float]) -> int:
+def resume(race: Race, pixels: Tensor, optimiser: Any, best: Best, seconds: list[float]) -> int:
     """Go on from the last checkpoint, if there is one: the number of steps already done."""
     path = race.folder / "checkpoint.pt"
     if not path.exists():
@@ -148,8 +156,9 @@ def resume(race: Race, pixels: Tensor, optimiser: Any, seconds: list[float]) -> 
     with torch.no_grad():
         pixels.copy_(state["pixels"])
     optimiser.load_state_dict(state["optimiser"])
+    best.update(state["best"])
     seconds.extend(state["seconds"])
-    race.wall, race.cpu, race.looks, race.facts = state["race"]
+    race.wall, race.cpu, race.looks = state["race"]
     return len(seconds)
 
 
@@ -240,7 +249,10 @@ def pystiche(job: Job, race: Race) -> Image:
     os.environ["PYSTICHE_HOME"] = tempfile.mkdtemp()  # it makes this folder on import
     stand_in_for_torchvision(job)
     enc, loss, optim = (importlib.import_module(f"pystiche.{m}") for m in ("enc", "loss", "optim"))
-    photo, style = (batch(read(Path(job[key]))) for key in ("photo", "style"))
+    photo, style = (
+        torch.from_numpy(read(Path(job[key]))).permute(2, 0, 1)[None].contiguous()
+        for key in ("photo", "style")
+    )
     content_weight, style_weight = 1.0, 1e3
     if job["like_reference"]:  # both of its losses are plain means, ours are not
         channels = 512
@@ -260,14 +272,9 @@ def pystiche(job: Job, race: Race) -> Image:
         )
         criterion.set_content_image(photo)
         criterion.set_style_image(style)
-        pixels = optim.image_optimization(
-            photo.clone(), criterion, num_steps=job["steps"], quiet=True
-        )
+        start, steps = photo.clone(), job["steps"]
+        pixels = optim.image_optimization(start, criterion, num_steps=steps, quiet=True)
     return picture_of(pixels)
-
-
-def batch(picture: Image) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
 
 
 # --- a stand-in for torchvision --------------------------------------------------------------
@@ -324,12 +331,12 @@ class AveragePool(nn.MaxPool2d):
 
 def layers_of_vgg19(*, like_reference: bool) -> nn.Sequential:
     """VGG-19 as far as conv5_1 in torchvision's order, each convolution with its rectifier."""
+    border: Literal["reflect", "zeros"] = "reflect" if like_reference else "zeros"
     layers: list[nn.Module] = []
     channels = 3
     for block, count in enumerate(BLOCKS):
         width = min(64 << block, 512)
         for _ in range(count):
-            border = "reflect" if like_reference else "zeros"
             layers += [nn.Conv2d(channels, width, 3, padding=1, padding_mode=border), nn.ReLU()]
             channels = width
         layers.append(AveragePool(2, 2) if like_reference else nn.MaxPool2d(2, 2))
@@ -348,7 +355,7 @@ def torchvision_state(job: Job) -> dict[str, Tensor]:
     matrix = matrix * torch.tensor(DEVIATION)
     first = torch.einsum("oihw,ij->ojhw", kernel, matrix)
     bias = bias + torch.einsum("oihw,i->o", kernel, offset)
-    state = {}
+    state: dict[str, Tensor] = {}
     layers = layers_of_vgg19(like_reference=job["like_reference"])
     places = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
     for place, (weight, shift) in zip(places, [(first, bias), *others], strict=True):
@@ -372,13 +379,8 @@ def main() -> None:
     race = Race(Path(job["folder"]))
     picture = CONTESTANTS[job["who"]](job, race)
     np.save(race.folder / "result.npy", picture)
-    report = {
-        "wall": race.wall,
-        "cpu": race.cpu,
-        "peak": peak_memory(),
-        "looks": race.looks,
-        **race.facts,
-    }
+    report = {"wall": race.wall, "cpu": race.cpu, "peak": peak_memory(), "looks": race.looks}
+    report |= race.facts
     (race.folder / "report.json").write_text(json.dumps(report))
 
 
@@ -386,8 +388,7 @@ def peak_memory() -> float:
     """The largest resident memory of this process, in MB."""
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss begins with what the parent process held
-        line = next(s for s in status.read_text().splitlines() if s.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
     usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return usage / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 

@@ -136,7 +136,7 @@ class Judge:
     def _at_size_of(self, features: Tensor) -> Tensor | None:
         if self._region is None:
             return None
-        return F.adaptive_avg_pool2d(self._region, features.shape[2:])
+        return F.interpolate(self._region, features.shape[2:], mode="area")
 
 
 def read_convs(weights: Path) -> list[tuple[Tensor, Tensor]]:
@@ -183,7 +183,7 @@ def read(path: Path) -> Image:
 
 
 def to_image(picture: Pillow.Image) -> Image:
-    return np.asarray(picture, np.float32) / 255
+    return np.asarray(picture, np.float32) / np.float32(255)
 
 
 def to_pillow(image: Image) -> Pillow.Image:

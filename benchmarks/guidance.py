@@ -43,7 +43,7 @@ from sfumato import drawn
 from sfumato.io import pictures
 from sfumato.sheets import SAMPLE
 from sfumato.studio import Studio
-from sfumato.types import Mask, Style
+from sfumato.types import Mask, Painting, Style
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images" / "photos"
 NAMES = ("portrait", "hat", "friends", "rooftop", "skater")
@@ -137,9 +137,7 @@ def compare(
     return outcome, np.hstack([photo, cut, painting.image])
 
 
-def painted(
-    photo: Image, region: str, style: Style, stylizer: str, studio: Studio
-) -> sfumato.pipeline.Painting:
+def painted(photo: Image, region: str, style: Style, stylizer: str, studio: Studio) -> Painting:
     return sfumato.paint(photo, [sfumato.Layer(region, style, stylizer)], studio=studio)
 
 

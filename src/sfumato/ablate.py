@@ -228,7 +228,7 @@ def _with(settings: Settings, name: str, value: str, stylizer: str) -> Settings:
             f"(known: {', '.join(known)})"
         )
     options = {**settings.options.get(backend, {}), option: value}
-    registry._parse_options(model, backend, options)
+    registry.parse_options(model, backend, options)
     return replace(settings, options={**settings.options, backend: options})
 
 

@@ -123,7 +123,7 @@ def build(kind: str, name: str, context: Context, options: Mapping[str, Any] | N
             raise MissingExtraError(f"{kind} backend {name!r}", backend.extra)
         raise UsageError(f"{kind} backend {name!r} needs {', '.join(backend.missing)}")
     module = _module(backend)
-    parsed = _parse_options(module.Options, name, dict(options or {}))
+    parsed = parse_options(module.Options, name, dict(options or {}))
     loader = context.load or (lambda kind, name: build(kind, name, context))
     return module.build(parsed, replace(context, load=loader))
 
@@ -179,7 +179,12 @@ def _module(backend: Backend) -> ModuleType:
     return importlib.import_module(backend.module)
 
 
-def _parse_options(model: type[BaseModel], name: str, values: dict[str, Any]) -> BaseModel:
+def parse_options(model: type[BaseModel], name: str, values: dict[str, Any]) -> BaseModel:
+    """A backend's options from plain values.
+
+    Raises:
+        UsageError: unknown option, or a value out of bounds.
+    """
     from pydantic import ValidationError
 
     try:

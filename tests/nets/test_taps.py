@@ -10,7 +10,9 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from sfumato.nets.taps import Taps  # noqa: E402
-from sfumato.nets.vgg import LAYERS, VGG19  # noqa: E402
+from sfumato.nets.vgg import LAYERS  # noqa: E402
+
+from ..optimise.random_nets import random_vgg  # noqa: E402
 
 SETS = {
     "one, rectified": ["relu1_1"],
@@ -25,16 +27,8 @@ SETS = {
 DEEP = ["relu1_1", "relu2_1", "relu3_1", "conv4_1", "relu4_1", "relu4_2", "conv5_1"]
 
 
-def _net(layers, pooling="max", dtype=torch.float64, seed=0):
-    """Random weights under which activations keep their size from layer to layer."""
-    generator = torch.Generator().manual_seed(seed)
-    net = VGG19(layers=layers, padding="replicate-first", pooling=pooling)
-    with torch.no_grad():
-        for conv in [net.preprocess, *net.convs.values()]:
-            spread = (2 / conv.weight[0].numel()) ** 0.5
-            conv.weight.normal_(0, spread, generator=generator)
-            conv.bias.normal_(0, 0.1, generator=generator)
-    return net.requires_grad_(False).to(dtype)
+def _net(layers, pooling="max", dtype=torch.float64):
+    return random_vgg(layers, pooling, dtype)
 
 
 def _picture(height=33, width=47, dtype=torch.float64, seed=1):

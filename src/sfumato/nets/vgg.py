@@ -73,6 +73,9 @@ class VGG19(nn.Module):
             border's colours for the first convolution, zeros for all others.
         pooling: ``max``, or ``avg`` as Gatys et al. 2016 prefer for optimisation.
 
+    Attributes:
+        features: which weights it was given, ``normalised`` or ``torchvision``.
+
     Raises:
         ValueError: an unknown layer, or none.
     """

@@ -113,7 +113,8 @@ class Descent:
     def _move(self, total: float, gradient: Tensor) -> None:
         if total < self._best[0]:
             self._best = (total, self._picture.detach().clone())
-        self._picture.grad = torch.where(self._free & ~self._blocked(gradient), gradient, 0).contiguous()
+        moving = self._free & ~self._blocked(gradient)
+        self._picture.grad = torch.where(moving, gradient, 0).contiguous()
         # The closure's value is what L-BFGS compares steps by; it has just been computed.
         self._optimizer.step(lambda: total)
         with torch.no_grad():

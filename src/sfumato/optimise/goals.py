@@ -51,7 +51,8 @@ class Part:
     Attributes:
         region: float32 ``[H, W]``, 0..1, of the content's size, more than 0 somewhere.
         style: float32 ``[h, w, 3]``, 0..1.
-        learnt: float32 ``[h, w]``, 0..1, the part of the style picture to learn from; None = all.
+        learnt: float32 ``[h, w]``, 0..1, the part of the style picture to learn from; None = all
+            but :attr:`Tools.style_margin`.
     """
 
     region: Alpha
@@ -70,6 +71,7 @@ class Tools:
         device: where tensors live.
         budget: bytes of memory that may be used.
         style_scale: size of the strokes.
+        style_margin: how much of a style picture's sides is not learnt from.
         seed: of noise and of directions.
     """
 
@@ -79,6 +81,7 @@ class Tools:
     device: torch.device
     budget: float
     style_scale: float = 1.0
+    style_margin: float = 0.0
     seed: int = 0
 
 
@@ -218,9 +221,12 @@ def _summaries(
     factor = min(1.0, side * tools.style_scale / longest)
     size = [max(LEAST_SIDE, round(n * factor)) for n in part.style.shape[:2]]
     style = tensor(resize.resize(part.style, tuple(size)), tools.device)
-    learnt = np.ones(size, np.float32)
     if part.learnt is not None:
         learnt = resize.resize(part.learnt, tuple(size))
+    else:
+        learnt = np.zeros(size, np.float32)
+        top, left = (round(n * tools.style_margin) for n in size)
+        learnt[top : size[0] - top, left : size[1] - left] = 1
     guides = _guides(learnt, layers, tools.device)
     found: dict[str, list[Summary]] = {layer: [] for layer in layers}
     for patch in _patches(learnt > 0, most):

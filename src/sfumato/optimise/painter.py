@@ -50,10 +50,10 @@ def optimise(
     free = np.max([part.region for part in parts], axis=0) > 0
     plan = scales.plan((content.shape[0], content.shape[1]), _extent(free), recipe)
     diary = _Diary(content, free, plan, progress, watch)
-    diary.begin(recipe, tools)
     descent: Descent | None = None
     before = content
     try:
+        diary.begin(recipe, tools)
         for scale in plan:
             sketch = resize.resize(content, (scale.height, scale.width))
             goal = goals.at_scale(sketch, parts, recipe, tools)

@@ -38,11 +38,11 @@ class Recipe(BaseModel, extra="forbid", frozen=True):
         pooling: of VGG-19.
         optimizer, learning_rate: how steps are taken; the rate is in units of the picture's
             range, for L-BFGS a multiple of its own.
-        steps: at full size.
+        steps: at full size; from coarse to fine, at a scale of 512 pixels (see
+            :func:`sfumato.optimise.scales.plan`).
         start: the photo itself, noise, or a feed-forward painting.
         smallest: longer side in pixels of the first scale; 0 = full size only. Each further
             scale is larger by the square root of 2.
-        smallest_steps: at the first scale; in between their number changes evenly.
         averaging: how much of the average of past pictures is kept a step; 0 = no average.
         tolerance: relative fall of the loss below which a scale ends early; 0 = never.
     """
@@ -64,7 +64,6 @@ class Recipe(BaseModel, extra="forbid", frozen=True):
     steps: int = Field(ge=1)
     start: Literal["content", "noise", "fast"] = "content"
     smallest: int = Field(0, ge=0)
-    smallest_steps: int = Field(0, ge=0)
     averaging: float = Field(0.0, ge=0, lt=1)
     tolerance: float = Field(0.0, ge=0, lt=1)
 

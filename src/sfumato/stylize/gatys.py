@@ -84,6 +84,13 @@ class Options(BaseModel, extra="forbid"):
     style_scale: float = Field(
         1.0, ge=0.25, le=4, description="Size of the strokes; 2 = twice as large."
     )
+    style_margin: float = Field(
+        0.03,
+        ge=0,
+        lt=0.4,
+        description="Share of the style picture's sides that is not learnt from: frames, edges of "
+        "scans. Not with a style region.",
+    )
     vgg: str | None = Field(
         None, description="A file of VGG-19 weights, torchvision's layout or the normalised one."
     )
@@ -116,12 +123,12 @@ def build(options: Options, context: Context) -> Gatys:
     device = choose_device(context.device)
     path = Path(options.vgg) if options.vgg else weights.fetch(WEIGHTS[0], context.progress)
     net = vgg.load(
-        path, layers=[*recipe.content, *recipe.style], padding="replicate-first",
+        path, layers=list({**recipe.content, **recipe.style}), padding="replicate-first",
         pooling=recipe.pooling,
     )  # fmt: skip
     depth = None
     if recipe.depth_weight:
-        depth = fastdepth.load(weights.fetch(WEIGHTS[1], context.progress)).to(device)
+        depth = place(fastdepth.load(weights.fetch(WEIGHTS[1], context.progress)), device)
     tools = Tools(
         taps=Taps(place(net, device), _dtype(options.precision, device)),
         features=net.features,
@@ -129,6 +136,7 @@ def build(options: Options, context: Context) -> Gatys:
         device=device,
         budget=memory.limit(options.max_memory, device),
         style_scale=options.style_scale,
+        style_margin=options.style_margin,
         seed=context.seed,
     )
     return Gatys(recipe, tools, load=context.load)
