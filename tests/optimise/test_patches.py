@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="optimising needs the torch extra")
 
-from sfumato.optimise.patches import CELL, cover  # noqa: E402
+from sfumato.optimise.patches import CELL, cover
 
 STRIDES = (1, 2, 4, 8, 16)
 sides = st.integers(1, 150)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
 pytest.importorskip("torch", reason="optimising needs the torch extra")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from sfumato.optimise.recipe import Recipe  # noqa: E402
-from sfumato.optimise.scales import FEWEST, LEAST_SIDE, MOST, REFERENCE, plan  # noqa: E402
+from sfumato.optimise.recipe import Recipe
+from sfumato.optimise.scales import FEWEST, LEAST_SIDE, MOST, REFERENCE, plan
 
 
 def _recipe(**changes):
@@ -33,7 +34,7 @@ def test_sizes_grow_by_the_root_of_two_up_to_the_pictures_own(sizes, smallest, s
     shape, region = sizes
     scales = plan(shape, region, _recipe(smallest=smallest, steps=steps))
     assert (scales[-1].height, scales[-1].width) == shape
-    for a, b in zip(scales, scales[1:], strict=False):
+    for a, b in pairwise(scales):
         for n, m in ((a.height, b.height), (a.width, b.width)):
             assert m / math.sqrt(2) == pytest.approx(n, abs=1)
     for scale in scales:
@@ -51,7 +52,9 @@ def test_no_coarser_scale_is_left_out(sizes, smallest):
     first = plan(shape, region, _recipe(smallest=smallest))[0]
     extent = max(region) * max(first.height, first.width) / max(shape)
     least = min(first.height, first.width)
-    coarser_would_do = extent / math.sqrt(2) > smallest + 2 and least / math.sqrt(2) > LEAST_SIDE + 2
+    coarser_would_do = (
+        extent / math.sqrt(2) > smallest + 2 and least / math.sqrt(2) > LEAST_SIDE + 2
+    )
     assert not coarser_would_do
 
 

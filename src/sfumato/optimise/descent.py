@@ -23,8 +23,9 @@ by the usual 0.999."""
 EPS = 1e-16
 """Of Adam: losses are means over the picture, so that a pixel's gradient is tiny."""
 
-HISTORY = 10
-"""Pairs of steps that L-BFGS remembers; more take memory and gain little on pictures."""
+HISTORY, SHORT_HISTORY, LARGE = 20, 5, 4_000_000
+"""Pairs of steps that L-BFGS remembers, and for pictures above ``LARGE`` pixels, where each pair
+takes as much memory as two pictures. With noisy half-precision gradients more pairs help."""
 
 WINDOW = 15
 """Steps over which the loss has to fall if it is not to count as flat."""
@@ -106,7 +107,7 @@ class Descent:
             self._optimizer = torch.optim.Adam([self._picture], lr=self._rate, betas=BETAS, eps=EPS)
         else:
             self._optimizer = torch.optim.LBFGS(
-                [self._picture], lr=self._rate, max_iter=1, history_size=HISTORY,
+                [self._picture], lr=self._rate, max_iter=1, history_size=_history(picture),
                 tolerance_grad=0, tolerance_change=0,
             )  # fmt: skip
 
@@ -145,6 +146,10 @@ class Descent:
         self._optimizer.state[self._picture] = {
             "step": state["step"].clone(), "exp_avg": first, "exp_avg_sq": second.clamp_min(0)
         }  # fmt: skip
+
+
+def _history(picture: Tensor) -> int:
+    return HISTORY if picture[0, 0].numel() <= LARGE else SHORT_HISTORY
 
 
 def _flat(totals: list[float], tolerance: float) -> bool:

@@ -18,7 +18,7 @@ REFERENCE = 512
 LEAST_SIDE = 32
 """Of the shorter side at any scale, so that the deepest layers have cells to speak of."""
 
-FEWEST, MOST = 4, 400
+FEWEST, MOST = 3, 400
 """Steps at a scale of a coarse-to-fine recipe."""
 
 
