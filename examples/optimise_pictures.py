@@ -19,22 +19,20 @@ IMAGES = ROOT / "docs" / "images" / "optimise"
 WIDEST = 1280
 
 COMMANDS = {
-    "fast": "paint canal.jpg --style nocturne --stylizer gatys --size 640",
+    "fast": "paint canal.jpg --style nocturne --stylizer gatys --size 576",
     "background": "paint hat.jpg --region background --style nocturne --stylizer gatys --size 512",
-    "two": "paint skater.jpg --paint background=waves@gatys --paint person=etching@gatys"
-    " --size 512",
-    "style-region": "paint coffee.jpg --style waves --stylizer gatys --size 448"
-    " --style-region box:0,0.5,1,1",
+    "two": "paint skater.jpg --paint background=waves@gatys --paint person=ink@gatys"
+    " --size 448",
     "paper2": "ablate portrait.jpg --style nocturne --region background --size 288"
     " --vary preset=paper2-content,paper2,paper2-style -O gatys.steps=200",
     "paper4": "ablate canal.jpg --style poppies --size 288 -O gatys.preset=paper4"
     " --vary depth_weight=0,1e4 --vary laplacian_weight=0,6.5e6",
-    "paper5": "ablate portrait.jpg --style nocturne --size 256"
+    "paper5": "ablate portrait.jpg --style nocturne --size 192"
     " --vary preset=paper5-first,paper5-second"
     " -O gatys.steps=500",
     "paper5-foreground": "paint cat.jpg --region subject --style pastel --stylizer gatys"
-    " --size 512",
-    "statistics": "ablate canal.jpg --style waves --size 288 --vary"
+    " --size 448",
+    "statistics": "ablate canal.jpg --style waves --size 192 --vary"
     " statistic=gram,wasserstein,sliced,mean-std",
 }
 """Picture in docs/images/optimise, and the command that makes it; photos are docs/images/photos."""

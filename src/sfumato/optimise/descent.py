@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from sfumato.errors import SfumatoWarning
 
 Losses: TypeAlias = dict[str, float]
 Evaluate: TypeAlias = Callable[[Tensor], tuple[Losses, Tensor]]
@@ -23,9 +26,9 @@ by the usual 0.999."""
 EPS = 1e-16
 """Of Adam: losses are means over the picture, so that a pixel's gradient is tiny."""
 
-HISTORY, SHORT_HISTORY, LARGE = 20, 5, 4_000_000
-"""Pairs of steps that L-BFGS remembers, and for pictures above ``LARGE`` pixels, where each pair
-takes as much memory as two pictures. With noisy half-precision gradients more pairs help."""
+HISTORY, LEAST_HISTORY, LARGE = 20, 4, 4_000_000
+"""Pairs of steps that L-BFGS remembers, each as large as two pictures: all up to ``LARGE`` pixels,
+above that as many as take the same memory. Noisy half-precision gradients need more than 10."""
 
 WINDOW = 15
 """Steps over which the loss has to fall if it is not to count as flat."""
@@ -84,6 +87,12 @@ class Descent:
             if self._ran_away(losses["total"], gradient):
                 failures += 1
                 if failures == PATIENCE:
+                    warnings.warn(
+                        f"the loss ran away at every rate down to {self._rate:.2g}: kept the best "
+                        "picture; smaller weights or a smaller learning rate may help",
+                        SfumatoWarning,
+                        stacklevel=2,
+                    )
                     return
                 self._rate /= 2
                 self._begin(self._best[1])
@@ -106,8 +115,9 @@ class Descent:
         if self._method == "adam":
             self._optimizer = torch.optim.Adam([self._picture], lr=self._rate, betas=BETAS, eps=EPS)
         else:
+            pairs = int(history(picture[0, 0].numel()))
             self._optimizer = torch.optim.LBFGS(
-                [self._picture], lr=self._rate, max_iter=1, history_size=_history(picture),
+                [self._picture], lr=self._rate, max_iter=1, history_size=pairs,
                 tolerance_grad=0, tolerance_change=0,
             )  # fmt: skip
 
@@ -148,8 +158,9 @@ class Descent:
         }  # fmt: skip
 
 
-def _history(picture: Tensor) -> int:
-    return HISTORY if picture[0, 0].numel() <= LARGE else SHORT_HISTORY
+def history(pixels: int) -> float:
+    """How many pairs of steps L-BFGS remembers for a picture of that many pixels."""
+    return min(HISTORY, max(LEAST_HISTORY, HISTORY * LARGE / max(1, pixels)))
 
 
 def _flat(totals: list[float], tolerance: float) -> bool:

@@ -26,10 +26,10 @@ from sfumato.optimise import memory
 from sfumato.optimise.descent import Losses
 from sfumato.optimise.guides import guide
 from sfumato.optimise.objective import ContentGoal, Objective, PixelTerm, StyleGoal
-from sfumato.optimise.patches import CELL, Patch, cover
+from sfumato.optimise.patches import CELL, Patch, boxes, cover, tiled
 from sfumato.optimise.recipe import Recipe
 from sfumato.optimise.scales import LEAST_SIDE
-from sfumato.types import Alpha, Image, Mask
+from sfumato.types import Alpha, Image
 
 MARGIN = 48
 """Pixels around what a patch answers for: all that conv4_2 sees, and most of what conv5_1 does."""
@@ -97,33 +97,35 @@ class Goal:
     def __init__(self, objective: Objective, free: Tensor, most: int) -> None:
         self.free = free
         self._objective, self._most = objective, most
-        self._mask: Mask = free[0, 0].cpu().numpy()
-        self._patches = _patches(self._mask, most)
+        self._boxes = boxes(free[0, 0].cpu().numpy(), MARGIN)
         self._evaluations = 0
 
     def evaluate(self, picture: Tensor) -> tuple[Losses, Tensor]:
         """Weighted losses and their gradient; smaller tiles where memory runs out."""
+        self._evaluations += 1
         try:
-            if len(self._patches) > 1 and not self._objective.together:
-                self._patches = _patches(self._mask, self._most, self._evaluations)
-                self._evaluations += 1
-            return self._objective(picture, self._patches)
+            return self._objective(picture, self._patches())
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
             self._smaller_tiles()
         return self.evaluate(picture)
 
+    def _patches(self) -> list[Patch]:
+        shape, jitter = self.free.shape[-2:], self._evaluations * STRIDE_OF_JITTER * CELL
+        if self._objective.together:
+            return tiled(self._boxes, shape, MARGIN)
+        return tiled(self._boxes, shape, MARGIN, most=self._most, jitter=jitter)
+
     def _smaller_tiles(self) -> None:
         self._most //= 2
         if self._most < LEAST_TILE**2:
             raise MemoryError("not enough memory to optimise this picture") from None
         self._objective = replace(self._objective, together=False)
-        self._patches = _patches(self._mask, self._most)
         warnings.warn(
             f"memory ran out: going on in tiles of {math.isqrt(self._most)} pixels",
             SfumatoWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
 
 
@@ -149,7 +151,7 @@ def at_scale(content: Image, parts: Sequence[Part], recipe: Recipe, tools: Tools
             f"{shape[1]}x{shape[0]} pixels; allow more with --max-memory, or work at a smaller "
             "--size"
         )
-    patches = _patches(free, most)
+    patches = cover(free, MARGIN, most=most)
     statistic = statistics.statistic(recipe.statistic, seed=tools.seed)
     content_weights = recipe.content_weights(tools.features)
     style_weights = recipe.style_weights(tools.features)
@@ -176,10 +178,6 @@ def at_scale(content: Image, parts: Sequence[Part], recipe: Recipe, tools: Tools
         together=sum(patch.seen.area for patch in patches) <= most,
     )
     return Goal(objective, torch.from_numpy(free)[None, None].to(tools.device), most)
-
-
-def _patches(free: Mask, most: int, number: int = 0) -> list[Patch]:
-    return cover(free, MARGIN, most=most, jitter=number * STRIDE_OF_JITTER * CELL)
 
 
 def _guides(region: Alpha, layers: Sequence[str], device: torch.device) -> dict[str, Tensor]:
@@ -229,7 +227,7 @@ def _summaries(
         learnt[top : size[0] - top, left : size[1] - left] = 1
     guides = _guides(learnt, layers, tools.device)
     found: dict[str, list[Summary]] = {layer: [] for layer in layers}
-    for patch in _patches(learnt > 0, most):
+    for patch in cover(learnt > 0, MARGIN, most=most):
         read = tools.taps(style[(..., *patch.seen.slices)])
         for layer in layers:
             stride = vgg.stride(layer)

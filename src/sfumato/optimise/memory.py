@@ -6,6 +6,8 @@ import os
 
 import torch
 
+from sfumato.optimise.descent import history
+
 SHARE = 0.5
 """Of the machine's memory that is used when nobody says how much."""
 
@@ -14,9 +16,9 @@ FALLBACK = 4e9  # bytes, where the machine does not tell its memory
 FLOATS_SEEN = 430
 """Numbers kept for each pixel that goes through VGG-19 up to conv5_1 and back, measured."""
 
-FLOATS_HELD = 90
+FLOATS_HELD = 45
 """Numbers kept for each pixel of the picture whatever the patches: the picture, its gradient and
-average, the optimiser's, the content's features."""
+average, Adam's moments, the content's features. L-BFGS keeps two pictures more for each pair."""
 
 
 def limit(gigabytes: float | None, device: torch.device) -> float:
@@ -33,7 +35,7 @@ def limit(gigabytes: float | None, device: torch.device) -> float:
 
 def held(pixels: int) -> float:
     """Bytes for a picture of that many pixels, before any goes through the net."""
-    return pixels * FLOATS_HELD * 4
+    return pixels * (FLOATS_HELD + 6 * history(pixels)) * 4
 
 
 def seen(pixels: int, dtype: torch.dtype) -> float:

@@ -131,7 +131,8 @@ class Objective:
             window = (..., *patch.seen.slices)
             seen = picture[window].detach().requires_grad_()
             found = [t for part in self._parts(seen, patch, cut_out=True).values() for t in part]
-            wanted = [(t, g) for t in found if (g := next(gradients)) is not None]
+            pairs = zip(found, gradients, strict=False)  # patches take theirs in turn
+            wanted = [(t, g) for t, g in pairs if g is not None and t.requires_grad]
             tensors, grads = [t for t, _ in wanted], [g for _, g in wanted]
             total[window] += torch.autograd.grad(tensors, seen, grads)[0]
         return terms | pixel_terms, total

@@ -63,7 +63,7 @@ def optimise(
                 first = _refined(descent.result(), sketch, before, tools.device)
             descent = Descent(
                 torch.where(goal.free, first, goals.tensor(sketch, tools.device)), goal.free,
-                method=recipe.optimizer, rate=recipe.learning_rate, averaging=recipe.averaging,
+                method=recipe.optimizer, rate=recipe.rate, averaging=recipe.averaging,
                 tolerance=recipe.tolerance, before=descent,
             )  # fmt: skip
             before = sketch

@@ -74,21 +74,46 @@ def cover(free: Mask, margin: int, *, most: int | None = None, jitter: int = 0) 
     Args:
         free: bool ``[H, W]``, what may change.
         margin: pixels that a patch sees beyond its own, a multiple of :data:`CELL`.
-        most: pixels at most that a patch may see; None = no limit.
-        jitter: shifts the cuts between patches, in pixels; from step to step different ones wash
-            out what little differs at the cuts.
+        most, jitter: see :func:`tiled`.
 
     Returns:
         Patches whose ``own`` boxes do not overlap; none if nothing is free.
     """
+    return tiled(boxes(free, margin), free.shape, margin, most=most, jitter=jitter)
+
+
+def boxes(free: Mask, margin: int) -> list[Box]:
+    """Boxes, as few as save work, around everything that may change; see :func:`cover`."""
     height, width = free.shape
     cells = _any_by_cell(free)
-    boxes = [
-        _in_pixels(box, (height, width)) for box in _guillotine(cells, margin // CELL) if box.area
-    ]
+    whole = _bounds(cells, Box(0, 0, *cells.shape))
+    if whole is None:
+        return []
+    return [_in_pixels(box, (height, width)) for box in _cut(cells, whole, margin // CELL)]
+
+
+def tiled(
+    own: Sequence[Box],
+    shape: tuple[int, ...],
+    margin: int,
+    *,
+    most: int | None = None,
+    jitter: int = 0,
+) -> list[Patch]:
+    """Patches that answer for these boxes of a picture of this shape.
+
+    Args:
+        own: boxes.
+        shape: height and width of the picture.
+        margin: as in :func:`cover`.
+        most: pixels at most that a patch may see; None = no limit.
+        jitter: shifts the cuts between patches, in pixels; from step to step different ones wash
+            out what little differs at the cuts.
+    """
+    size = (shape[0], shape[1])
     if most is not None:
-        boxes = [part for box in boxes for part in _tiles(box, margin, most, jitter)]
-    return [Patch(box, box.grown(margin, (height, width))) for box in boxes]
+        own = [part for box in own for part in _tiles(box, size, margin, most, jitter)]
+    return [Patch(box, box.grown(margin, size)) for box in own]
 
 
 def _cells(own: Box, stride: int, top: int, left: int) -> tuple[slice, slice]:
@@ -113,31 +138,27 @@ def _in_pixels(box: Box, shape: tuple[int, int]) -> Box:
     )
 
 
-def _guillotine(cells: Mask, margin: int) -> list[Box]:
-    """Cut the occupied cells' bounding box again and again while that saves work.
+def _cut(cells: Mask, box: Box, margin: int) -> Iterator[Box]:
+    """Cut a box of cells again and again while that saves work.
 
     Work is the area that the patches see: cutting drops empty parts and adds margins.
     """
-    box = _bounds(cells, Box(0, 0, *cells.shape))
-    return list(_cut(cells, box, margin)) if box else []
-
-
-def _cut(cells: Mask, box: Box, margin: int) -> Iterator[Box]:
     shape = (cells.shape[0], cells.shape[1])
-    best, pair = box.grown(margin, shape).area, None
-    for first, second in _splits(box):
-        parts = [part for half in (first, second) if (part := _bounds(cells, half))]
+    best, chosen = box.grown(margin, shape).area, None
+    for pieces in _ways_to_cut(cells, box):
+        parts = [part for piece in pieces if (part := _bounds(cells, piece))]
         work = sum(part.grown(margin, shape).area for part in parts)
         if work < best:
-            best, pair = work, parts
-    if pair is None:
+            best, chosen = work, parts
+    if chosen is None:
         yield box
         return
-    for part in pair:
+    for part in chosen:
         yield from _cut(cells, part, margin)
 
 
-def _splits(box: Box) -> Iterator[tuple[Box, Box]]:
+def _ways_to_cut(cells: Mask, box: Box) -> Iterator[Sequence[Box]]:
+    """Along each row and column; and around the largest empty part, which no one cut reaches."""
     for row in range(box.top + 1, box.bottom):
         yield (
             Box(box.top, box.left, row, box.right),
@@ -148,10 +169,47 @@ def _splits(box: Box) -> Iterator[tuple[Box, Box]]:
             Box(box.top, box.left, box.bottom, column),
             Box(box.top, column, box.bottom, box.right),
         )
+    hole = _largest_empty(cells, box)
+    if hole is not None:
+        yield (
+            Box(box.top, box.left, hole.top, box.right),
+            Box(hole.bottom, box.left, box.bottom, box.right),
+            Box(hole.top, box.left, hole.bottom, hole.left),
+            Box(hole.top, hole.right, hole.bottom, box.right),
+        )
+        yield (
+            Box(box.top, box.left, box.bottom, hole.left),
+            Box(box.top, hole.right, box.bottom, box.right),
+            Box(box.top, hole.left, hole.top, hole.right),
+            Box(hole.bottom, hole.left, box.bottom, hole.right),
+        )
+
+
+def _largest_empty(cells: Mask, box: Box) -> Box | None:
+    """The largest rectangle of a box in which no cell is occupied.
+
+    Row by row, the empty cells above each column form a skyline; the largest rectangle under it
+    ends where a column is lower than those before it.
+    """
+    best, found = 0, None
+    heights = np.zeros(box.right - box.left, dtype=int)
+    for row in range(box.top, box.bottom):
+        heights = np.where(cells[row, box.left : box.right], 0, heights + 1)
+        rising: list[tuple[int, int]] = []  # (first column, height), from low to high
+        for column, height in enumerate([*heights.tolist(), 0]):
+            first = column
+            while rising and rising[-1][1] >= height:
+                first, tall = rising.pop()
+                if (area := tall * (column - first)) > best:
+                    best = area
+                    left = box.left + first
+                    found = Box(row + 1 - tall, left, row + 1, box.left + column)
+            rising.append((first, height))
+    return found
 
 
 def _bounds(cells: Mask, box: Box) -> Box | None:
-    """The bounding box of the occupied cells within a box, or None."""
+    """The bounding box of the occupied cells within a box, or None; boxes may be empty."""
     inside = cells[box.slices]
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     if not rows.size:
@@ -164,10 +222,10 @@ def _bounds(cells: Mask, box: Box) -> Box | None:
     )
 
 
-def _tiles(box: Box, margin: int, most: int, jitter: int) -> Iterator[Box]:
+def _tiles(box: Box, shape: tuple[int, int], margin: int, most: int, jitter: int) -> Iterator[Box]:
     """A box cut into a grid of tiles that see at most ``most`` pixels each."""
     side = max(CELL, (int(most**0.5) - 2 * margin) // CELL * CELL)
-    if box.grown(margin, (box.bottom, box.right)).area <= most:
+    if box.grown(margin, shape).area <= most:
         yield box
         return
     for top, bottom in _cuts(box.top, box.bottom, side, jitter):

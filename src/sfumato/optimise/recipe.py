@@ -19,6 +19,9 @@ else:
 
 TABLE = Path(__file__).parent / "presets.toml"
 
+RATES = {"adam": 0.03, "lbfgs": 1.0}
+"""Learning rates of recipes that name none."""
+
 CAFFE = 255 * 0.226
 """How much larger the original weights' features are than torchvision's: they take pictures of
 0..255, torchvision's take 0..1 divided by a standard deviation of .226. An estimate: it treats
@@ -37,7 +40,7 @@ class Recipe(BaseModel, extra="forbid", frozen=True):
             histogram_weight: of each term.
         pooling: of VGG-19.
         optimizer, learning_rate: how steps are taken; the rate is in units of the picture's
-            range, for L-BFGS a multiple of its own.
+            range, for L-BFGS a multiple of its own; None = :data:`RATES`.
         steps: at full size; from coarse to fine, at a scale of 512 pixels (see
             :func:`sfumato.optimise.scales.plan`).
         start: the photo itself, noise, or a feed-forward painting.
@@ -60,12 +63,17 @@ class Recipe(BaseModel, extra="forbid", frozen=True):
     histogram_weight: float = Field(0.0, ge=0)
     pooling: Literal["max", "avg"] = "max"
     optimizer: Literal["adam", "lbfgs"] = "adam"
-    learning_rate: float = Field(0.02, gt=0)
+    learning_rate: float | None = Field(None, gt=0)
     steps: int = Field(ge=1)
     start: Literal["content", "noise", "fast"] = "content"
     smallest: int = Field(0, ge=0)
     averaging: float = Field(0.0, ge=0, lt=1)
     tolerance: float = Field(0.0, ge=0, lt=1)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate."""
+        return self.learning_rate or RATES[self.optimizer]
 
     def content_weights(self, features: str) -> dict[str, float]:
         """Each content layer's weight for a VGG-19 with these features, the term's included."""
@@ -114,6 +122,8 @@ def _inherited(table: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _factor(made_for: str, used: str, layer: str, column: int) -> float:
     """What a layer's loss has to be multiplied by to weigh with ``used`` features as it did with
     those that it was made for; ``column`` 0 for squared distances of features, 1 for Grams'."""
+    if made_for == used:
+        return 1.0
     return _worth(made_for, layer, column) / _worth(used, layer, column)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from sfumato.errors import UsageError
+from sfumato.errors import UsageError, WeightsError
 from sfumato.io import weights
 from sfumato.ops import resize, trimap
 from sfumato.types import Alpha, Context, Image, Progress, Style, Watch, no_progress
@@ -117,11 +117,14 @@ def build(options: Options, context: Context) -> Gatys:
     from sfumato.optimise.recipe import preset
 
     changed = options.model_dump(include=set(type(preset(options.preset)).model_fields))
-    recipe = preset(options.preset).model_copy(
-        update={name: value for name, value in changed.items() if value is not None}
-    )
+    update = {name: value for name, value in changed.items() if value is not None}
+    if options.optimizer and not options.learning_rate:
+        update["learning_rate"] = None  # the preset's belongs to its own optimiser
+    recipe = preset(options.preset).model_copy(update=update)
     device = choose_device(context.device)
     path = Path(options.vgg) if options.vgg else weights.fetch(WEIGHTS[0], context.progress)
+    if not path.is_file():
+        raise WeightsError(f"{path} is not a file; gatys.vgg names a file of VGG-19 weights")
     net = vgg.load(
         path, layers=list({**recipe.content, **recipe.style}), padding="replicate-first",
         pooling=recipe.pooling,
@@ -203,19 +206,24 @@ class Gatys:
         for _, alpha in layers:
             trimap.check_pair(content, alpha)
         pictures = [_picture_of(style) for style, _ in layers]
-        seen = [i for i, (_, alpha) in enumerate(layers) if alpha.any()]
+        seen = [i for i, (_, alpha) in enumerate(layers) if (alpha > 0).any()]
         if not seen:
             return content.copy()
         height, width = content.shape[:2]
         work = resize.pad_to_multiple(content, 1, LEAST_SIDE)
+
+        def cropped(picture: Image) -> Image:
+            return np.ascontiguousarray(picture[:height, :width])
+
         parts = [
             Part(_padded(layers[i][1], work.shape), pictures[i], layers[i][0].region) for i in seen
         ]
         start = partial(self._start, parts) if self._recipe.start != "content" else None
         painted = optimise(
-            work, parts, self._recipe, self._tools, start=start, progress=progress, watch=watch
-        )
-        return np.ascontiguousarray(painted[:height, :width])
+            work, parts, self._recipe, self._tools, start=start, progress=progress,
+            watch=watch and (lambda step, picture: watch(step, lambda: cropped(picture()))),
+        )  # fmt: skip
+        return cropped(painted)
 
     def _start(self, parts: Sequence[Part], sketch: Image) -> Image:
         """The picture to begin with: noise, or each region painted by a feed-forward net."""
@@ -226,10 +234,18 @@ class Gatys:
             raise UsageError("a feed-forward start needs the registry; use start=content")
         painter = self._load("stylize", FEED_FORWARD)
         for part in parts:
-            painted = painter(sketch, Style("style", part.style))
+            painted = painter(sketch, Style("style", _learnt_from(part)))
             alpha = resize.resize(part.region, sketch.shape[:2])
             sketch = sketch + alpha[..., None] * (painted - sketch)
         return sketch
+
+
+def _learnt_from(part: Part) -> Image:
+    """The style picture, cut to what is to be learnt from."""
+    if part.learnt is None:
+        return part.style
+    rows, columns = np.flatnonzero(part.learnt.any(1)), np.flatnonzero(part.learnt.any(0))
+    return part.style[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _padded(region: Alpha, shape: tuple[int, ...]) -> Alpha:
@@ -244,7 +260,12 @@ def _picture_of(style: Style) -> Image:
             f"gatys needs a style picture, and {style.name!r} has none; give a picture file or "
             "one of the drawn styles that 'sfumato styles' lists"
         )
-    trimap.check_pair(style.image, np.zeros(style.image.shape[:2], np.float32))
+    learnt = style.region
+    trimap.check_pair(
+        style.image, learnt if learnt is not None else np.ones(style.image.shape[:2], np.float32)
+    )
+    if learnt is not None and not (learnt > 0).any():
+        raise UsageError(f"the part of {style.name!r} to learn from is empty")
     return style.image
 
 
