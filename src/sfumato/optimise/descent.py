@@ -34,7 +34,7 @@ WINDOW = 15
 """Steps over which the loss has to fall if it is not to count as flat."""
 
 RUNAWAY = 5.0
-"""A loss this many times its best so far has run away."""
+"""A loss this many times its best so far, and above its first, has run away."""
 
 PATIENCE = 6
 """Times that a descent may run away, and go on at half its rate, before it is given up."""
@@ -68,7 +68,7 @@ class Descent:
         self._start, self._free = picture, free
         self._method, self._rate = method, rate
         self._averaging, self._tolerance = averaging, tolerance
-        self._best = (math.inf, picture)
+        self._best, self._first = (math.inf, picture), math.inf
         self._average, self._averaged = torch.zeros_like(picture), 0
         self._begin(picture)
         if before is not None and method == "adam":
@@ -122,6 +122,8 @@ class Descent:
             )  # fmt: skip
 
     def _move(self, total: float, gradient: Tensor) -> None:
+        if math.isinf(self._first):
+            self._first = total
         if total < self._best[0]:
             self._best = (total, self._picture.detach().clone())
         moving = self._free & ~self._blocked(gradient)
@@ -143,7 +145,7 @@ class Descent:
     def _ran_away(self, total: float, gradient: Tensor) -> bool:
         if not math.isfinite(total) or not bool(gradient.isfinite().all()):
             return True
-        return total > RUNAWAY * self._best[0] > 0
+        return total > max(RUNAWAY * self._best[0], self._first)
 
     def _go_on_with(self, before: Descent) -> None:
         """Take over Adam's moments, resized to this picture."""

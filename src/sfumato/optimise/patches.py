@@ -8,7 +8,7 @@ picture larger than the memory is read in tiles.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -84,12 +84,16 @@ def cover(free: Mask, margin: int, *, most: int | None = None, jitter: int = 0) 
 
 def boxes(free: Mask, margin: int) -> list[Box]:
     """Boxes, as few as save work, around everything that may change; see :func:`cover`."""
-    height, width = free.shape
+    size = (free.shape[0], free.shape[1])
     cells = _any_by_cell(free)
     whole = _bounds(cells, Box(0, 0, *cells.shape))
     if whole is None:
         return []
-    return [_in_pixels(box, (height, width)) for box in _cut(cells, whole, margin // CELL)]
+
+    def work(box: Box) -> int:
+        return _in_pixels(box, size).grown(margin, size).area
+
+    return [_in_pixels(box, size) for box in _cut(cells, whole, work)]
 
 
 def tiled(
@@ -138,23 +142,21 @@ def _in_pixels(box: Box, shape: tuple[int, int]) -> Box:
     )
 
 
-def _cut(cells: Mask, box: Box, margin: int) -> Iterator[Box]:
+def _cut(cells: Mask, box: Box, work: Callable[[Box], int]) -> Iterator[Box]:
     """Cut a box of cells again and again while that saves work.
 
-    Work is the area that the patches see: cutting drops empty parts and adds margins.
+    Work is the pixels that a patch sees: cutting drops empty parts and adds margins.
     """
-    shape = (cells.shape[0], cells.shape[1])
-    best, chosen = box.grown(margin, shape).area, None
+    best, chosen = work(box), None
     for pieces in _ways_to_cut(cells, box):
         parts = [part for piece in pieces if (part := _bounds(cells, piece))]
-        work = sum(part.grown(margin, shape).area for part in parts)
-        if work < best:
-            best, chosen = work, parts
+        if (needed := sum(map(work, parts))) < best:
+            best, chosen = needed, parts
     if chosen is None:
         yield box
         return
     for part in chosen:
-        yield from _cut(cells, part, margin)
+        yield from _cut(cells, part, work)
 
 
 def _ways_to_cut(cells: Mask, box: Box) -> Iterator[Sequence[Box]]:
