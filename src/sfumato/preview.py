@@ -10,10 +10,14 @@ from pathlib import Path
 
 from sfumato.errors import SfumatoError, SfumatoWarning
 from sfumato.io import pictures
+from sfumato.ops.resize import fit
 from sfumato.types import Image, Step, Watch
 
 EVERY = 3.0
 """Seconds from one preview to the next."""
+
+LARGEST = 1280
+"""Longer side of a preview in pixels: a large painting's own size would take longer than a step."""
 
 
 class Preview:
@@ -34,7 +38,7 @@ class Preview:
         if not step.number or time.monotonic() < self._due:
             return
         try:
-            present = pictures.from_image(picture())
+            present = pictures.from_image(fit(picture(), LARGEST))
             pictures.write(present, self._target, overwrite=self._overwrite)
         except SfumatoError as error:
             warnings.warn(f"no preview: {error}", SfumatoWarning, stacklevel=2)
