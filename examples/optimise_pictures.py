@@ -21,8 +21,7 @@ WIDEST = 1280
 COMMANDS = {
     "fast": "paint canal.jpg --style nocturne --stylizer gatys --size 576",
     "background": "paint hat.jpg --region background --style nocturne --stylizer gatys --size 512",
-    "two": "paint skater.jpg --paint background=waves@gatys --paint person=ink@gatys"
-    " --size 448",
+    "two": "paint skater.jpg --paint background=waves@gatys --paint person=ink@gatys --size 448",
     "paper2": "ablate portrait.jpg --style nocturne --region background --size 288"
     " --vary preset=paper2-content,paper2,paper2-style -O gatys.steps=200",
     "paper4": "ablate canal.jpg --style poppies --size 288 -O gatys.preset=paper4"

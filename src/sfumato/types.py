@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sfumato.errors import UsageError
+
 Image = NDArray[np.float32]
 """Colour picture, float32 ``[H, W, 3]``, sRGB (gamma-encoded), 0..1, RGB order."""
 
@@ -122,6 +124,19 @@ class Style:
     net: str | None = None
     index: int = 0
     region: Alpha | None = None
+
+    def picture_for(self, stylizer: str) -> Image:
+        """The picture, for a stylizer that paints after one.
+
+        Raises:
+            UsageError: the style has none.
+        """
+        if self.image is None:
+            raise UsageError(
+                f"{stylizer} needs a style picture, and {self.name!r} has none; give a picture "
+                "file or one of the drawn styles that 'sfumato styles' lists"
+            )
+        return self.image
 
 
 @dataclass(frozen=True)

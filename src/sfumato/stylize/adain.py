@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 from pydantic import BaseModel, Field
 
-from sfumato.errors import UsageError
 from sfumato.io import weights
 from sfumato.ops import resize, trimap
 from sfumato.types import Alpha, Context, Image, Progress, Style, no_progress
@@ -326,10 +325,6 @@ def _showing(alphas: Sequence[Alpha]) -> list[Alpha]:
 
 
 def _picture_of(style: Style) -> Image:
-    if style.image is None:
-        raise UsageError(
-            f"adain needs a style picture, and {style.name!r} has none; give a picture file or "
-            "one of the drawn styles that 'sfumato styles' lists"
-        )
-    trimap.check_pair(style.image, np.zeros(style.image.shape[:2], np.float32))
-    return style.image
+    picture = style.picture_for("adain")
+    trimap.check_pair(picture, np.zeros(picture.shape[:2], np.float32))
+    return picture

@@ -255,18 +255,13 @@ def _padded(region: Alpha, shape: tuple[int, ...]) -> Alpha:
 
 
 def _picture_of(style: Style) -> Image:
-    if style.image is None:
-        raise UsageError(
-            f"gatys needs a style picture, and {style.name!r} has none; give a picture file or "
-            "one of the drawn styles that 'sfumato styles' lists"
-        )
-    learnt = style.region
-    trimap.check_pair(
-        style.image, learnt if learnt is not None else np.ones(style.image.shape[:2], np.float32)
-    )
-    if learnt is not None and not (learnt > 0).any():
+    picture, learnt = style.picture_for("gatys"), style.region
+    if learnt is None:
+        learnt = np.ones(picture.shape[:2], np.float32)
+    trimap.check_pair(picture, learnt)
+    if not (learnt > 0).any():
         raise UsageError(f"the part of {style.name!r} to learn from is empty")
-    return style.image
+    return picture
 
 
 def _dtype(precision: str, device: torch.device) -> torch.dtype:
