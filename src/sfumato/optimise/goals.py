@@ -26,7 +26,7 @@ from sfumato.optimise import memory
 from sfumato.optimise.descent import Losses
 from sfumato.optimise.guides import guide
 from sfumato.optimise.objective import ContentGoal, Objective, PixelTerm, StyleGoal
-from sfumato.optimise.patches import CELL, Box, Patch, boxes, cover, tiled
+from sfumato.optimise.patches import CELL, Patch, boxes, cover, tiled
 from sfumato.optimise.recipe import Recipe
 from sfumato.optimise.scales import LEAST_SIDE
 from sfumato.types import Alpha, Image
@@ -92,14 +92,13 @@ class Goal:
     Args:
         objective: the losses.
         free: bool ``[1, 1, H, W]``, what may change.
-        own: boxes around it.
         most: pixels at most that may go through the net in one piece.
     """
 
-    def __init__(self, objective: Objective, free: Tensor, own: Sequence[Box], most: int) -> None:
+    def __init__(self, objective: Objective, free: Tensor, most: int) -> None:
         self.free = free
         self._objective, self._most = objective, most
-        self._boxes = own
+        self._boxes = boxes(free[0, 0].cpu().numpy(), MARGIN)
         self._evaluations = 0
 
     def evaluate(self, picture: Tensor) -> tuple[Losses, Tensor]:
@@ -153,8 +152,7 @@ def at_scale(content: Image, parts: Sequence[Part], recipe: Recipe, tools: Tools
             f"{shape[1]}x{shape[0]} pixels; allow more with --max-memory, or work at a smaller "
             "--size"
         )
-    own = boxes(free, MARGIN)
-    patches = tiled(own, free.shape, MARGIN, most=most)
+    patches = cover(free, MARGIN, most=most)
     statistic = statistics.statistic(recipe.statistic, seed=tools.seed)
     content_weights = recipe.content_weights(tools.features)
     style_weights = recipe.style_weights(tools.features)
@@ -180,7 +178,7 @@ def at_scale(content: Image, parts: Sequence[Part], recipe: Recipe, tools: Tools
         pixels=_pixel_terms(picture, union, recipe, tools),
         together=sum(patch.seen.area for patch in patches) <= most,
     )
-    return Goal(objective, torch.from_numpy(free)[None, None].to(tools.device), own, most)
+    return Goal(objective, torch.from_numpy(free)[None, None].to(tools.device), most)
 
 
 def _guides(region: Alpha, layers: Sequence[str], device: torch.device) -> dict[str, Tensor]:
