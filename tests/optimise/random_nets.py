@@ -10,7 +10,7 @@ from sfumato.nets.vgg import TORCHVISION_NUMBERS, VGG19
 def random_vgg(layers, pooling="max", dtype=torch.float32, seed=0):
     """A frozen net whose activations keep their size from layer to layer."""
     generator = torch.Generator().manual_seed(seed)
-    net = VGG19(layers=layers, padding="replicate-first", pooling=pooling)
+    net = VGG19(layers=layers, padding="reflect", pooling=pooling)
     with torch.no_grad():
         for conv in [net.preprocess, *net.convs.values()]:
             spread = (2 / conv.weight[0].numel()) ** 0.5

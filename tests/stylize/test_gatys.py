@@ -382,7 +382,7 @@ def random_file(tmp_path_factory):
 
 def test_weights_may_come_from_a_file_in_torchvisions_layout(random_file):
     content, region = _picture(32, 40), _left(32, 40)
-    painted = _trained(vgg=str(random_file), steps=2)(content, _style(), region=region)
+    painted = _trained(vgg=str(random_file), steps=6)(content, _style(), region=region)
     _assert_kept(painted, content, region)
     with pytest.raises(UsageError, match="--max-memory"):
         _trained(vgg=str(random_file), max_memory=0.001)(content, _style())
@@ -417,7 +417,7 @@ def test_each_of_two_regions_nears_its_own_style():
     content, left = _picture(64, 96), _left(64, 96)
     stripes, dots = _stripes(), _dots()
     layers = [(_style(stripes), left), (_style(dots), 1 - left)]
-    painted = _trained(preset="classic").paint_many(content, layers)
+    painted = _trained(preset="classic", steps=40).paint_many(content, layers)
     parts = painted[:, :48], painted[:, 48:]
     own = _distance(parts[0], stripes), _distance(parts[1], dots)
     other = _distance(parts[0], dots), _distance(parts[1], stripes)

@@ -18,6 +18,10 @@ from torch.nn import functional as F
 from sfumato.nets.vgg import LAYERS, VGG19
 
 
+RING = (1, 1, 1, 1)
+"""What a 3x3 convolution sees beyond the border: left, right, top, bottom."""
+
+
 class _Stage(NamedTuple):
     """One convolution, what follows it, and what of it is read."""
 
@@ -26,14 +30,13 @@ class _Stage(NamedTuple):
     pooled: bool  # a pooling stands before it
     conv_read: bool  # read before the rectifier
     relu_read: bool  # read after it
-    padding: int
 
 
 class Taps:
-    """Reads activations of a frozen :class:`VGG19` with ``padding="replicate-first"``.
+    """Reads activations of a frozen :class:`VGG19`.
 
     Args:
-        net: the net, on its device; its ``layers`` are what is read.
+        net: the net, on its device, with ``padding="reflect"``; its ``layers`` are what is read.
         dtype: of the activations. ``bfloat16`` halves time and memory on processors that multiply
             in it, and keeps three digits of each activation.
     """
@@ -50,7 +53,6 @@ class Taps:
                 pooled=name.endswith("_1") and name != "conv1_1",
                 conv_read=name in net.layers,
                 relu_read=name.replace("conv", "relu") in net.layers,
-                padding=0 if name == "conv1_1" else 1,
             )
             for name, conv in net.convs.items()
         ]
@@ -61,8 +63,7 @@ class Taps:
         Returns:
             ``[C, h, w]`` of the chosen dtype, differentiable once.
         """
-        x = F.pad(self._net.preprocess(picture), (1, 1, 1, 1), mode="replicate")
-        x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        x = self._net.preprocess(picture).to(self.dtype).contiguous(memory_format=torch.channels_last)
         read = _Chain.apply(x, self._stages, self._average)  # type: ignore[no-untyped-call]
         return dict(zip(self.layers, read, strict=True))
 
@@ -81,7 +82,7 @@ class _Chain(torch.autograd.Function):
                 x = F.avg_pool2d(x, 2)
             elif stage.pooled:
                 x, indices = F.max_pool2d(x, 2, return_indices=True)
-            x = F.conv2d(x, stage.weight, stage.bias, padding=stage.padding)
+            x = F.conv2d(F.pad(x, RING, mode="reflect"), stage.weight, stage.bias)
             if stage.conv_read:
                 read.append(x[0])
             if i + 1 == len(stages) and not stage.relu_read:
@@ -127,11 +128,12 @@ def _through(
     """Gradient at a stage's input from the one at its convolution's output."""
     aten = torch.ops.aten
     inner = before if not stage.pooled else (*before[:2], before[2] // 2, before[3] // 2)
-    like = g.new_empty(1).expand(inner)  # only its shape is read
-    pad = [stage.padding, stage.padding]
+    ringed = (*inner[:2], inner[2] + 2, inner[3] + 2)
+    like = g.new_empty(1).expand(ringed)  # only its shape is read
     g, _, _ = aten.convolution_backward(
-        g, like, stage.weight, None, [1, 1], pad, [1, 1], False, [0, 0], 1, [True, False, False]
+        g, like, stage.weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, False, False]
     )
+    g = aten.reflection_pad2d_backward(g, g.new_empty(1).expand(inner), RING)
     if not stage.pooled:
         return g
     outer = g.new_empty(1).expand(before)

@@ -68,13 +68,15 @@ class VGG19(nn.Module):
     Args:
         layers: names from :data:`LAYERS` that :meth:`forward` returns.
         padding: what the 3x3 convolutions see beyond the border. The normalised weights were
-            made for ``reflect``; the original network used ``zeros``, which darkens the borders
-            of pictures that are optimised. ``replicate-first`` cures that and stays fast: the
-            border's colours for the first convolution, zeros for all others.
+            made for ``reflect``, which optimising uses with any weights; the original network
+            used ``zeros``, which darkens the borders of pictures that are optimised.
+            ``replicate-first`` cures that, too: the border's colours for the first convolution,
+            zeros for all others.
         pooling: ``max``, or ``avg`` as Gatys et al. 2016 prefer for optimisation.
 
     Attributes:
         features: which weights it was given, ``normalised`` or ``torchvision``.
+        padding: as given.
 
     Raises:
         ValueError: an unknown layer, or none.
@@ -89,6 +91,7 @@ class VGG19(nn.Module):
     ) -> None:
         super().__init__()
         self.features = "normalised"
+        self.padding = padding
         _check(layers)
         if not layers:
             raise ValueError("expected at least one VGG-19 layer, got none")

@@ -1,4 +1,4 @@
-"""Steps downhill: Adam or L-BFGS, one evaluation of the objective a step."""
+"""Steps downhill: Rprop, Adam or L-BFGS, one evaluation of the objective a step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ Losses: TypeAlias = dict[str, float]
 Evaluate: TypeAlias = Callable[[Tensor], tuple[Losses, Tensor]]
 """A picture to its weighted losses, ``total`` among them, and the total's gradient."""
 
-Method = Literal["adam", "lbfgs"]
+Method = Literal["rprop", "adam", "lbfgs"]
+
+SHRINK, GROW = 0.6, 1.3
+"""Of Rprop: each pixel's own step is multiplied by one of them where its gradient turned round or
+kept its sign (Riedmiller and Braun 1993). No step is noisy, so signs can be trusted; on pictures
+it goes as far in a quarter of L-BFGS's steps (docs/decisions/rprop.md)."""
+
+LEAST_STEP, LARGEST_STEP = 1e-6, 0.05
+"""Of Rprop, in units of the picture's range."""
 
 BETAS = (0.9, 0.99)
 """Of Adam: the gradients hardly change their scale, so the second moment may forget faster than
@@ -47,11 +55,13 @@ class Descent:
         picture: ``[1, 3, H, W]``, RGB, 0..1; the start.
         free: ``[1, 1, H, W]``, True where pixels may change; the others stay as they are.
         method: how.
-        rate: Adam's step in units of the picture's range; L-BFGS multiplies its own by it.
+        rate: Adam's step, or Rprop's first one, in units of the picture's range; L-BFGS
+            multiplies its own by it.
         averaging: how much of the average of past pictures is kept a step; 0 = no average.
             The average is quieter than any one of them (Polyak and Juditsky 1992).
         tolerance: relative fall of the loss over :data:`WINDOW` steps below which it is flat.
-        before: the coarser scale's descent, whose moments Adam goes on with.
+        before: the coarser scale's descent, whose moments Adam goes on with. Rprop begins anew:
+            steps that shrank where the coarse picture was settled are too short for new detail.
     """
 
     def __init__(
@@ -112,7 +122,12 @@ class Descent:
     def _begin(self, picture: Tensor) -> None:
         self._picture = picture.clone().contiguous().requires_grad_()
         self._optimizer: torch.optim.Optimizer
-        if self._method == "adam":
+        if self._method == "rprop":
+            self._optimizer = torch.optim.Rprop(
+                [self._picture], lr=min(self._rate, LARGEST_STEP), etas=(SHRINK, GROW),
+                step_sizes=(LEAST_STEP, LARGEST_STEP),
+            )  # fmt: skip
+        elif self._method == "adam":
             self._optimizer = torch.optim.Adam([self._picture], lr=self._rate, betas=BETAS, eps=EPS)
         else:
             pairs = int(history(picture[0, 0].numel()))

@@ -19,7 +19,7 @@ else:
 
 TABLE = Path(__file__).parent / "presets.toml"
 
-RATES = {"adam": 0.03, "lbfgs": 1.0}
+RATES = {"rprop": 0.005, "adam": 0.03, "lbfgs": 1.0}
 """Learning rates of recipes that name none."""
 
 CAFFE = 255 * 0.226
@@ -62,7 +62,7 @@ class Recipe(BaseModel, extra="forbid", frozen=True):
     depth_weight: float = Field(0.0, ge=0)
     histogram_weight: float = Field(0.0, ge=0)
     pooling: Literal["max", "avg"] = "max"
-    optimizer: Literal["adam", "lbfgs"] = "adam"
+    optimizer: Literal["rprop", "adam", "lbfgs"] = "adam"
     learning_rate: float | None = Field(None, gt=0)
     steps: int = Field(ge=1)
     start: Literal["content", "noise", "fast"] = "content"

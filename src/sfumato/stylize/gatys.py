@@ -56,7 +56,9 @@ class Options(BaseModel, extra="forbid"):
         None, description="What of a style is compared; None = preset's."
     )
     pooling: Literal["max", "avg"] | None = Field(None, description="VGG-19's; None = preset's.")
-    optimizer: Literal["adam", "lbfgs"] | None = Field(None, description="None = preset's.")
+    optimizer: Literal["rprop", "adam", "lbfgs"] | None = Field(
+        None, description="None = preset's."
+    )
     learning_rate: float | None = Field(
         None, gt=0, le=10, description="Step in units of the picture's range; None = preset's."
     )
@@ -126,7 +128,7 @@ def build(options: Options, context: Context) -> Gatys:
     if not path.is_file():
         raise WeightsError(f"{path} is not a file; gatys.vgg names a file of VGG-19 weights")
     net = vgg.load(
-        path, layers=list({**recipe.content, **recipe.style}), padding="replicate-first",
+        path, layers=list({**recipe.content, **recipe.style}), padding="reflect",
         pooling=recipe.pooling,
     )  # fmt: skip
     depth = None
