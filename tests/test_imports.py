@@ -22,6 +22,9 @@ LEVELS = [
     {"registry"},
     {"studio", "styles", "finder", "pipeline"},
     {"manifest", "files", "sheets", "preview", "report", "ablate"},
+    {"data"},
+    {"evaluate"},
+    {"train"},
     {"cli"},
     {"__main__"},
 ]

@@ -15,7 +15,9 @@ from sfumato.regions import (
     Everything,
     File,
     Not,
+    Object,
     Pair,
+    Point,
     evaluate,
     leaves,
     parse,
@@ -37,6 +39,9 @@ PERSON = Class("person")
         ('"dining table":1', Class("dining table", "1")),
         ("box:0,.1,0.5,1", Box(0, 0.1, 0.5, 1)),
         ("box:10,20,300,400", Box(10, 20, 300, 400)),
+        ("point:0.5,.4", Point(0.5, 0.4)),
+        ("point:1,2 + point:3,4", Pair("+", Point(1, 2), Point(3, 4))),
+        ("object:0,.1,0.5,1", Object(0, 0.1, 0.5, 1)),
         ("cluster:2/4", Cluster(2, 4)),
         ("file:a-b/mask.png", File("a-b/mask.png")),
         ('file:"my mask.png" & person', Pair("&", File("my mask.png"), PERSON)),
@@ -77,7 +82,11 @@ def test_parse(text, region):
         ("cluster:1", 9, "k/n"),
         ("file:", 5, "path"),
         ('file:""', 5, "path"),
-        ("person & point:1,2", 9, "points"),
+        ("person & point:1", 16, "two numbers"),
+        ("point:a,1", 6, "point:x,y"),
+        ("object:0,0,0,1", 0, "empty"),
+        ("object:1,2", 10, "four numbers"),
+        ("object", 6, "object:x0"),
         ("*", 0, "expected a region"),
         ("(" * 99 + "a" + ")" * 99, 64, "nested"),
         ("not " * 9999 + "a", 64 * 4, "nested"),
@@ -96,17 +105,17 @@ def test_errors_point_at_the_character(text, position, word):
 names = st.from_regex(r"[a-z_][a-z0-9_ ]{0,8}", fullmatch=True)
 picks = st.none() | st.sampled_from(["largest", "central"]) | st.integers(1, 99).map(str)
 corner = st.floats(0, 1) | st.floats(0, 10**9)
-boxes = (
-    st.tuples(corner, corner, corner, corner)
-    .filter(lambda b: b[0] < b[2] and b[1] < b[3])
-    .map(lambda b: Box(*b))
+boxes = st.builds(
+    lambda kind, b: kind(*b),
+    st.sampled_from([Box, Object]),
+    st.tuples(corner, corner, corner, corner).filter(lambda b: b[0] < b[2] and b[1] < b[3]),
 )
 clusters = st.integers(2, 16).flatmap(lambda n: st.integers(1, n).map(lambda k: Cluster(k, n)))
 paths = st.text(st.characters(exclude_characters='"', exclude_categories=["Cs"]), min_size=1)
 regions = st.recursive(
     st.one_of(
         st.just(Everything()), st.builds(Class, names.filter(str.strip), picks), boxes, clusters,
-        st.builds(File, paths),
+        st.builds(Point, corner, corner), st.builds(File, paths),
     ),
     lambda inner: st.builds(Not, inner) | st.builds(Pair, st.sampled_from("+-&"), inner, inner),
     max_leaves=8,

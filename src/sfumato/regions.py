@@ -9,6 +9,8 @@
                 |  background                         the same as: not person
                 |  CLASS [":" largest | central | N]  person, subject, dog, "dining table", person:2
                 |  box:x0,y0,x1,y1                    fractions 0..1, or pixels if any is above 1
+                |  point:x,y                          what lies there; numbers as for a box
+                |  object:x0,y0,x1,y1                what the box holds, without its surroundings
                 |  cluster:k/n                        k-th largest of n colour clusters
                 |  file:PATH                          a mask picture; quote a path with spaces
 
@@ -38,7 +40,7 @@ _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _QUOTED = re.compile(r'"([^"]*)"')
 _BARE_PATH = re.compile(r"[^\s()\"]+")
 _PLAIN_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_RESERVED = {"not", "everything", "background", "box", "cluster", "file", "point"}
+_RESERVED = {"not", "everything", "background", "box", "cluster", "file", "point", "object"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,30 @@ class Box:
 
     def __str__(self) -> str:
         return f"box:{self.x0!r},{self.y0!r},{self.x1!r},{self.y1!r}"
+
+
+@dataclass(frozen=True)
+class Point:
+    """The thing that lies at x, y; fractions of the picture if neither is above 1, else pixels."""
+
+    x: float
+    y: float
+
+    def __str__(self) -> str:
+        return f"point:{self.x!r},{self.y!r}"
+
+
+@dataclass(frozen=True)
+class Object:
+    """The thing inside an upright rectangle; numbers as in :class:`Box`."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def __str__(self) -> str:
+        return f"object:{self.x0!r},{self.y0!r},{self.x1!r},{self.y1!r}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +145,7 @@ class Pair:
         return f"{_wrap(self.left)} {self.operator} {_wrap(self.right)}"
 
 
-Leaf = Everything | Box | Cluster | File | Class
+Leaf = Everything | Box | Point | Object | Cluster | File | Class
 Region = Leaf | Not | Pair
 
 
@@ -221,13 +247,15 @@ class _Parser:
         if name == "background":
             return Not(Class("person"))
         if name == "box":
-            return self.box(start)
+            return Box(*self.corners(name, start))
+        if name == "object":
+            return Object(*self.corners(name, start))
+        if name == "point":
+            return Point(*self.numbers("point:x,y", "two", 2))
         if name == "cluster":
             return self.cluster(start)
         if name == "file":
             return self.file()
-        if name == "point":
-            self.fail("point: needs a segmenter that takes points; none is installed", start)
         return Class(name, self.pick())
 
     def pick(self) -> str | None:
@@ -244,16 +272,19 @@ class _Parser:
             self.fail("expected a whole number from 1", start)
         return str(int(number))
 
-    def box(self, start: int) -> Region:
-        self.expect(":", "box:x0,y0,x1,y1")
-        values = [self.number("box:x0,y0,x1,y1")]
-        for _ in range(3):
-            self.expect(",", "box:x0,y0,x1,y1 (four numbers)")
-            values.append(self.number("a number"))
-        x0, y0, x1, y1 = values
+    def corners(self, name: str, start: int) -> list[float]:
+        values = x0, y0, x1, y1 = self.numbers(f"{name}:x0,y0,x1,y1", "four", 4)
         if x1 <= x0 or y1 <= y0:
             self.fail(f"the box is empty: it needs x1 > x0 and y1 > y0 (got {values})", start)
-        return Box(x0, y0, x1, y1)
+        return values
+
+    def numbers(self, form: str, many: str, count: int) -> list[float]:
+        self.expect(":", form)
+        values = [self.number(form)]
+        for _ in range(count - 1):
+            self.expect(",", f"{form} ({many} numbers)")
+            values.append(self.number("a number"))
+        return values
 
     def cluster(self, start: int) -> Region:
         self.expect(":", "cluster:k/n, for example cluster:2/4")

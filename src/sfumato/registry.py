@@ -6,6 +6,7 @@ A backend is one file in ``segment/``, ``matte/``, ``stylize/`` or ``compose/``.
     REQUIRES = ("torch",)          # import names beyond the core install; optional
     EXTRA = "torch"                # the extra that brings them; with REQUIRES
     CLASSES = ("person",)          # segmenters: the labels it finds; optional
+    PROMPTS = True                 # segmenters that find what is pointed at (``look``); optional
     WEIGHTS = ("modnet",)          # names in weights.toml; optional
 
     class Options(BaseModel, extra="forbid"): ...
@@ -41,10 +42,13 @@ KINDS = ("segment", "matte", "stylize", "compose")
 DEFAULTS = {"segment": "modnet", "matte": "guided", "stylize": "magenta", "compose": "alpha"}
 """The backend of each kind that is used when none is named."""
 
+PROMPTED = "sam"
+"""The segmenter that finds what is pointed at, unless the user names another that does."""
+
 FIRST_CHOICE = {"person": "modnet", "subject": "u2netp"}
 """For classes that several segmenters find: the one that measured best (docs/segmenters.md)."""
 
-_CONSTANTS = {"REQUIRES", "EXTRA", "CLASSES", "WEIGHTS"}
+_CONSTANTS = {"REQUIRES", "EXTRA", "CLASSES", "PROMPTS", "WEIGHTS"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class Backend:
         kind, name: where it belongs and what it is called.
         module: dotted import path.
         summary: first line of the module's docstring.
-        classes: labels that a segmenter finds.
+        classes: labels that a segmenter finds; empty = known once it is built.
+        prompts: it also finds what is pointed at (:class:`sfumato.types.PromptSegmenter`).
         weights: names of its weights files.
         extra: the extra that brings its libraries, or None.
         missing: import names that are not installed here; empty = ready.
@@ -66,6 +71,7 @@ class Backend:
     module: str
     summary: str = ""
     classes: tuple[str, ...] = ()
+    prompts: bool = False
     weights: tuple[str, ...] = ()
     extra: str | None = None
     missing: tuple[str, ...] = ()
@@ -134,14 +140,19 @@ def segmenter_for(label: str) -> str:
     Raises:
         UsageError: no segmenter here knows the class; the message lists the known ones.
     """
-    finders = [b for b in backends("segment").values() if label in b.classes]
-    if not finders:
+    able = finders(label)
+    if not able:
         known = sorted({c for b in backends("segment").values() for c in b.classes})
         hint = did_you_mean(label, known)
         raise UsageError(f"no segmenter finds {label!r}{hint} (known: {', '.join(known)})")
-    ready = [b.name for b in finders if not b.missing]
+    ready = [b.name for b in able if not b.missing] or [b.name for b in able]
     first = FIRST_CHOICE.get(label)
-    return first if first in ready or not ready else ready[0]  # type: ignore[return-value]
+    return first if first in ready else ready[0]
+
+
+def finders(label: str) -> list[Backend]:
+    """The segmenters that find a class, those that cannot run here included."""
+    return [b for b in backends("segment").values() if label in b.classes]
 
 
 def _describe(kind: str, path: Path) -> Backend:
@@ -160,6 +171,7 @@ def _describe(kind: str, path: Path) -> Backend:
         module=f"sfumato.{kind}.{path.stem}",
         summary=(ast.get_docstring(tree) or "").split("\n", 1)[0],
         classes=tuple(constants.get("CLASSES", ())),
+        prompts=bool(constants.get("PROMPTS", False)),
         weights=tuple(constants.get("WEIGHTS", ())),
         extra=constants.get("EXTRA"),
         missing=tuple(name for name in requires if importlib.util.find_spec(name) is None),

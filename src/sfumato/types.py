@@ -61,6 +61,11 @@ Watch = Callable[[Step, Callable[[], Image]], None]
 float32 ``[H, W, 3]``, of the content's size. Raising KeyboardInterrupt in it stops the work."""
 
 
+Prompt = tuple[float, float] | tuple[float, float, float, float]
+"""Something pointed at: a point ``x, y``, or a box ``x0, y0, x1, y1`` around it; fractions of the
+picture's width and height, 0..1."""
+
+
 @dataclass(frozen=True)
 class Segments:
     """What a segmenter found in one picture of ``H`` x ``W`` pixels.
@@ -87,6 +92,16 @@ class Segments:
         if self.soft is None or not rows:
             return self.select(label).astype(np.float32)
         return np.asarray(self.soft[rows].max(axis=0), dtype=np.float32)
+
+    def at_least(self, score: float) -> Segments:
+        """The segments with this score or more."""
+        rows = [i for i, own in enumerate(self.scores) if own >= score]
+        return Segments(
+            self.masks[rows],
+            tuple(self.labels[i] for i in rows),
+            tuple(self.scores[i] for i in rows),
+            None if self.soft is None else self.soft[rows],
+        )
 
     def _rows(self, label: str) -> list[int]:
         return [i for i, name in enumerate(self.labels) if name == label]
@@ -188,6 +203,14 @@ class Segmenter(Protocol):
     classes: Sequence[str]
 
     def __call__(self, image: Image) -> Segments: ...
+
+
+class PromptSegmenter(Segmenter, Protocol):
+    """A segmenter that also finds what is pointed at; its file says ``PROMPTS = True``."""
+
+    def look(self, image: Image) -> Callable[[Prompt], Alpha]:
+        """Study a picture once; then give the alpha, ``[H, W]``, of what each prompt means."""
+        ...
 
 
 class Matter(Protocol):

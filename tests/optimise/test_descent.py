@@ -13,7 +13,8 @@ from sfumato.errors import SfumatoWarning  # noqa: E402
 from sfumato.optimise.descent import PATIENCE, WINDOW, Descent  # noqa: E402
 
 SHAPE = (1, 3, 6, 8)
-methods = pytest.mark.parametrize(("method", "rate"), [("rprop", 0.005), ("adam", 0.02), ("lbfgs", 1.0)])
+RATES = [("rprop", 0.005), ("adam", 0.02), ("lbfgs", 1.0)]
+methods = pytest.mark.parametrize(("method", "rate"), RATES)
 
 
 def _random(seed=0, shape=SHAPE):

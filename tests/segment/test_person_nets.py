@@ -9,7 +9,7 @@ import pytest
 
 from sfumato import registry
 from sfumato.io import pictures
-from sfumato.segment.modnet import net_shape
+from sfumato.ops.resize import area_shape
 from sfumato.segment.selfie import models
 from sfumato.types import Context
 
@@ -112,12 +112,12 @@ def test_the_default_finds_people_in_photographs(build, shared_data, folder, lea
     ],
 )
 def test_modnet_sees_the_same_area_in_every_shape(shape, expected):
-    assert net_shape(*shape, 384) == expected
+    assert area_shape(*shape, 384) == expected
 
 
 def test_modnet_keeps_proportions():
     for width in range(300, 2000, 37):
-        high, wide = net_shape(600, width, 384)
+        high, wide = area_shape(600, width, 384)
         assert high % 32 == wide % 32 == 0
         assert (wide / high) / (width / 600) == pytest.approx(1, abs=0.12)
 

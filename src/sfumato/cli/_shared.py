@@ -37,8 +37,8 @@ Region = Annotated[
     typer.Option(
         "--region",
         "-r",
-        help="What to paint: person, background, box:x0,y0,x1,y1, cluster:k/n, file:MASK, "
-        "everything; joined with + & - not. (default: everything)",
+        help="What to paint: person, background, dog, point:x,y, box:x0,y0,x1,y1, cluster:k/n, "
+        "file:MASK, everything; joined with + & - not. (default: everything)",
         metavar="REGION",
     ),
 ]
@@ -154,6 +154,11 @@ class Console:
         size = f"{step.width}×{step.height}"
         text = f"{self._label}  {size}  step {step.number}/{step.total}{loss}"
         self._bar.update(self._task, description=text)
+
+    def at(self, done: float, text: str) -> None:
+        """How far the whole is, 0..1 of a bar with a total of 1, and in words."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, description=text)
 
     def next(self) -> None:
         """The present photo is finished."""

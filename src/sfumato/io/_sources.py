@@ -218,7 +218,9 @@ def _inert_build_backend(folder: Path, name: str, version: str) -> dict[str, str
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("", encoding="utf-8")
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    text = _STAND_IN.format(info=f"{name}-{version}.dist-info", metadata=metadata)
+    # A hyphen in the folder's name would end the package's name there.
+    info = f"{_normal(name).replace('-', '_')}-{version}.dist-info"
+    text = _STAND_IN.format(info=info, metadata=metadata)
     (package / "build_meta.py").write_text(text, encoding="utf-8")
     paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     # The second one is for a pip before 25.3, which would run a lone setup.py by itself.

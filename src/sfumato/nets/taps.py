@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from sfumato.nets.vgg import LAYERS, VGG19
 
-
 RING = (1, 1, 1, 1)
 """What a 3x3 convolution sees beyond the border: left, right, top, bottom."""
 
@@ -63,7 +62,8 @@ class Taps:
         Returns:
             ``[C, h, w]`` of the chosen dtype, differentiable once.
         """
-        x = self._net.preprocess(picture).to(self.dtype).contiguous(memory_format=torch.channels_last)
+        x = self._net.preprocess(picture).to(self.dtype)
+        x = x.contiguous(memory_format=torch.channels_last)
         read = _Chain.apply(x, self._stages, self._average)  # type: ignore[no-untyped-call]
         return dict(zip(self.layers, read, strict=True))
 

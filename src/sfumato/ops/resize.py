@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -75,6 +76,19 @@ def pad_to_multiple(image: Floats, multiple: int, minimum: int = 1) -> NDArray[n
     pads = [(0, margin) for margin in margins] + [(0, 0)] * (image.ndim - 2)
     padded = np.pad(image, pads, mode="reflect") if any(margins) else image
     return np.ascontiguousarray(padded, dtype=np.float32)
+
+
+def area_shape(height: int, width: int, size: int, step: int = 32) -> tuple[int, int]:
+    """Height and width of about ``size**2`` pixels in the picture's own shape.
+
+    Both divide by ``step`` (how much a net shrinks its input). Pictures longer than 16:1 are
+    squeezed, so that a 1 x 5000 one does not blow up.
+    """
+    scale = size / math.sqrt(height * width)
+    high, wide = (
+        min(4 * size, max(2 * step, round(side * scale / step) * step)) for side in (height, width)
+    )
+    return high, wide
 
 
 def square(image: Image, side: int) -> Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from sfumato.io import weights as store
 from sfumato.ops import onnx
-from sfumato.ops.resize import resize
+from sfumato.ops.resize import area_shape, resize
 from sfumato.ops.saliency import drop_islands, is_flat, nothing, single
 from sfumato.types import Context, Image, Segments
 
@@ -51,7 +50,10 @@ class Modnet:
         if is_flat(image):
             return nothing(image.shape)
         height, width = image.shape[:2]
-        small = resize(image, net_shape(height, width, self.options.size))
+        # The authors bring the *shorter* side to 512. The same area for every shape is both better
+        # and quicker (docs/segmenters.md): a standing person then has the height that the net was
+        # trained on.
+        small = resize(image, area_shape(height, width, self.options.size, STEP))
         batch = ((small - 0.5) / 0.5).transpose(2, 0, 1)[None]  # [1, 3, h, w], -1..1
         soft = self.session.run(None, {"input": np.ascontiguousarray(batch)})[0][0, 0]
         soft = drop_islands(np.clip(soft, 0, 1), self.options.islands)
@@ -67,17 +69,3 @@ def build(options: Options, context: Context) -> Modnet:
     """
     path = store.fetch("modnet", context.progress)
     return Modnet(options, onnx.session(path, context.device))
-
-
-def net_shape(height: int, width: int, size: int) -> tuple[int, int]:
-    """Height and width that the net sees: about ``size**2`` pixels in the picture's own shape.
-
-    The authors bring the *shorter* side to 512. The same area for every shape is both better
-    and quicker (docs/segmenters.md): a standing person then has the height that the net was
-    trained on. Pictures longer than 16:1 are squeezed, so that a 1 x 5000 one does not blow up.
-    """
-    scale = size / math.sqrt(height * width)
-    high, wide = (
-        min(4 * size, max(2 * STEP, round(side * scale / STEP) * STEP)) for side in (height, width)
-    )
-    return high, wide

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from threading import Lock
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from sfumato.errors import WeightsError
 from sfumato.io import weights as store
 from sfumato.ops.resize import resize
 from sfumato.ops.saliency import is_flat, nothing, single
-from sfumato.types import Alpha, Context, Image, Segments
+from sfumato.ops.tflite import Net
+from sfumato.types import Context, Image, Segments
 
 CLASSES = ("person",)
 WEIGHTS = ("selfie", "selfie-landscape")
@@ -34,40 +32,6 @@ class Options(BaseModel, extra="forbid"):
     )
 
 
-class Net:
-    """One TFLite net from a picture to a person map at the net's own size.
-
-    The interpreter keeps its tensors between set and get, so only one thread may use it at once.
-    """
-
-    def __init__(self, path: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        try:
-            self._interpreter: Any = Interpreter(model_path=str(path), num_threads=2)
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise WeightsError(
-                f"{path} cannot be opened as a TFLite net ({str(error).splitlines()[0]}); "
-                "delete the file and let it be fetched again"
-            ) from error
-        (self._input,) = self._interpreter.get_input_details()
-        (self._output,) = self._interpreter.get_output_details()
-        self._lock = Lock()
-
-    def __call__(self, image: Image) -> Alpha:
-        """Person probability, float32 ``[h, w]``, of a picture of any size."""
-        _, height, width, _ = self._input["shape"]
-        batch = resize(image, (int(height), int(width)))[None]  # [1, h, w, 3], 0..1
-        with self._lock:
-            self._interpreter.set_tensor(self._input["index"], batch)
-            self._interpreter.invoke()
-            soft: Alpha = self._interpreter.get_tensor(
-                self._output["index"]
-            )  # a copy: [1, h, w, 1]
-        return soft[0, ..., 0].clip(0, 1)
-
-
 @dataclass(frozen=True)
 class Selfie:
     """See :class:`sfumato.types.Segmenter`; one ``person`` segment with soft edges, or none."""
@@ -80,7 +44,8 @@ class Selfie:
         if is_flat(image):
             return nothing(image.shape)
         size = image.shape[:2]
-        maps = [resize(self.nets[name](image), size) for name in models(self.options.model, size)]
+        nets = (self.nets[name] for name in models(self.options.model, size))
+        maps = [resize(net(image)[..., 0].clip(0, 1), size) for net in nets]
         return single("person", np.mean(maps, axis=0, dtype=np.float32))
 
 

@@ -1,0 +1,1 @@
+"""Training: recipes, loops, and what is written beside the nets that come out."""

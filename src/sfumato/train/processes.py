@@ -1,0 +1,58 @@
+"""Several processes on one machine, each with a device of its own; this one is the first."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from torch import multiprocessing
+
+
+@contextmanager
+def helpers(count: int, work: Callable[..., Any], *arguments: Any) -> Iterator[None]:
+    """Run ``work(*arguments)`` in ``count - 1`` further processes, beside the body of ``with``.
+
+    The environment tells each process its rank, as torchrun would. If the body fails the others
+    are ended; after it they are waited for.
+    """
+    if count == 1:
+        yield
+        return
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0"}
+    shared["WORLD_SIZE"] = str(count)
+    context = multiprocessing.get_context("spawn")
+    others = [
+        context.Process(
+            target=_work, args=(shared | {"LOCAL_RANK": str(rank)}, work, arguments), daemon=True
+        )
+        for rank in range(1, count)
+    ]
+    before = {name: os.environ.get(name) for name in (*shared, "LOCAL_RANK")}
+    for other in others:
+        other.start()
+    try:
+        os.environ.update(shared | {"LOCAL_RANK": "0"})
+        yield
+        for other in others:
+            other.join()
+    finally:
+        for other in others:
+            other.terminate()
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _work(environment: Mapping[str, str], work: Callable[..., Any], arguments: Any) -> None:
+    os.environ.update(environment)
+    work(*arguments)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

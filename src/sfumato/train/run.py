@@ -1,0 +1,282 @@
+"""A training from its recipe to the finished net."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from sfumato.data.augment import Restyle
+from sfumato.errors import PictureError, UsageError
+from sfumato.evaluate.metrics import Counts
+from sfumato.io._files import write_whole
+from sfumato.nets import segmenters
+from sfumato.nets.device import choose_device
+from sfumato.nets.segmenters import Segmenting
+from sfumato.train import card, loader, predictions
+from sfumato.train.callbacks import (
+    BEST,
+    LAST,
+    Guard,
+    Journal,
+    Report,
+    Watch,
+    best_epoch,
+    device_name,
+    silent,
+)  # fmt: skip
+from sfumato.train.loader import Sets
+from sfumato.train.module import Row, Training, confusion
+from sfumato.train.processes import helpers
+from sfumato.train.recipe import Recipe, differences, read
+from sfumato.train.start import begin
+
+NET, ONNX, CARD, RECIPE = "net.safetensors", "net.onnx", "README.md", "recipe.json"
+
+WRITTEN = (
+    NET, ONNX, CARD, RECIPE, LAST, BEST, "metrics.csv", "curves.png", "predictions", "tensorboard",
+)  # fmt: skip
+"""All that a training leaves in its folder."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went.
+
+    Attributes:
+        rows: a row an epoch (:class:`sfumato.train.module.Training`).
+        device: what it ran on, in words.
+        note: what the collapse guard said; empty = nothing.
+    """
+
+    rows: list[Row]
+    device: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training left.
+
+    Attributes:
+        folder: where everything is.
+        net, onnx: the best net in half precision, and as ONNX.
+        course: how it went.
+        best: number of the epoch that the net is from, 0 = the first.
+        counts: the saved net's confusion matrix on each set measured on, int64 ``[C, C]``.
+    """
+
+    folder: Path
+    net: Path
+    onnx: Path
+    course: Course
+    best: int
+    counts: dict[str, Counts]
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+    restyle: Restyle | None = None,
+    watch: Watch = silent,
+) -> Result:
+    """Train a segmenter; the best net, its card, curves and predictions are left in ``out``.
+
+    Args:
+        recipe: how.
+        out: folder; made if it is not there.
+        resume: go on where an earlier training in ``out`` ended or was killed: at the last
+            finished epoch, and with the same curve as without the pause.
+        overwrite: begin anew where there was one.
+        command: how the user asked for it, for the card.
+        restyle: paints samples anew (``augmentation.restyle`` says how often); with several
+            devices it has to be picklable.
+        watch: told of every stand.
+
+    Raises:
+        UsageError: data, net, device or folder cannot be used so.
+        KeyboardInterrupt: the user stopped it; ``resume`` goes on.
+    """
+    sets = loader.open_sets(recipe)
+    module = begin_seeded(recipe, sets)
+    _prepare(out, recipe, resume, overwrite)
+    with helpers(recipe.devices, _help, recipe, out, restyle):
+        course = fit(module, sets, out, restyle=restyle, watch=watch)
+    net, onnx = finish(out)
+    counts = measure(net, sets, recipe)
+    best = best_epoch(course.rows)
+    result = Result(out, out / NET, onnx, course, best, counts)
+    text = card.text(
+        recipe, sets.parts, counts, course.rows, best,
+        command=command, device=course.device, note=course.note, net=result.net, onnx=onnx,
+    )  # fmt: skip
+    write_whole(out / CARD, text.encode(), overwrite=True)
+    return result
+
+
+def begin_seeded(recipe: Recipe, sets: Sets) -> Training:
+    """The net before its first step, as the recipe's seed has it.
+
+    Raises:
+        UsageError, WeightsError, MissingExtraError: as :func:`sfumato.train.start.begin`; also
+            for an unknown loss.
+    """
+    torch.manual_seed(recipe.seed)
+    return Training(begin(recipe), recipe, tuple(sets.validation))
+
+
+def fit(
+    module: Training,
+    sets: Sets,
+    folder: Path,
+    *,
+    restyle: Restyle | None = None,
+    watch: Watch = silent,
+    rank: int = 0,
+) -> Course:
+    """The training itself, in this process; goes on from the folder's checkpoint if it has one."""
+    recipe = module.recipe
+    with _muted():
+        module.to(memory_format=torch.channels_last)
+        guard = Guard(watch)
+        journal = Journal(folder, predictions.choose(sets.validation, recipe.size), recipe.patience)
+        device = choose_device(recipe.device).type
+        trainer = Trainer(
+            default_root_dir=folder,
+            accelerator=device,
+            devices=recipe.devices,
+            strategy="ddp" if recipe.devices > 1 else "auto",
+            sync_batchnorm=recipe.devices > 1 and device == "cuda",
+            precision=recipe.precision,
+            max_epochs=planned_epochs(recipe, len(sets.training)),
+            accumulate_grad_batches=recipe.accumulate,
+            gradient_clip_val=recipe.clip or None,
+            logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+            callbacks=[Report(watch), guard, journal],
+            log_every_n_steps=10,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            benchmark=device == "cuda",
+        )
+        last = folder / LAST
+        trainer.fit(
+            module,
+            loader.training_loader(sets, recipe, rank=rank, restyle=restyle),
+            loader.validation_loaders(sets, recipe, rank=rank),
+            ckpt_path=last if last.exists() else None,
+            weights_only=True,
+        )
+        return Course(module.history, device_name(trainer), guard.sentence)
+
+
+def planned_epochs(recipe: Recipe, samples: int) -> int:
+    """Epochs in all, if an epoch has that many samples."""
+    if recipe.steps is None:
+        return recipe.epochs
+    return -(-recipe.steps * recipe.step_samples // samples)
+
+
+def finish(folder: Path) -> tuple[Segmenting, Path]:
+    """Write the best net in half precision and as ONNX; returns it as it was written."""
+    best = segmenters.load(folder / BEST)
+    segmenters.save(best, folder / NET, half=True, class_names=best.class_names)
+    net = segmenters.load(folder / NET).eval()
+    segmenters.export_onnx(net, folder / ONNX)
+    return net, folder / ONNX
+
+
+@torch.no_grad()
+def measure(net: Segmenting, sets: Sets, recipe: Recipe) -> dict[str, Counts]:
+    """The net's confusion matrix on each set, as the validations in between have them."""
+    device = choose_device(recipe.device)
+    net = net.to(device).eval()
+    alone = recipe.model_copy(update={"devices": 1})
+    size = len(recipe.classes)
+    found: dict[str, Counts] = {}
+    for name, batches in zip(sets.validation, loader.validation_loaders(sets, alone), strict=True):
+        counts = torch.zeros(size, size, dtype=torch.int64, device=device)
+        for picture, mask in batches:
+            logits = net(picture.to(device).float() / 255)
+            counts += confusion(logits.argmax(1), mask.to(device).long(), size)
+        found[name] = counts.cpu().numpy()
+    return found
+
+
+def _help(recipe: Recipe, folder: Path, restyle: Restyle | None) -> None:
+    """What each further process does."""
+    import os
+
+    rank = int(os.environ["LOCAL_RANK"])
+    sets = loader.open_sets(recipe)
+    fit(begin_seeded(recipe, sets), sets, folder, restyle=restyle, rank=rank)
+
+
+def _prepare(folder: Path, recipe: Recipe, resume: bool, overwrite: bool) -> None:
+    """Make the folder ready to train in.
+
+    Raises:
+        UsageError: it holds a training, and none of the options says what to do with it, or the
+            training to go on with was another one.
+        PictureError: it cannot be written.
+    """
+    if resume and overwrite:
+        raise UsageError("use either --resume or --overwrite, not both")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; expected a folder to train in")
+    if resume and not (folder / RECIPE).exists():
+        raise UsageError(f"there is no training to go on with in {folder}")
+    if resume and (other := differences(read(str(folder / RECIPE)), recipe)):
+        raise UsageError(
+            f"the training in {folder} is another one: {', '.join(other)} differ; go on with the "
+            "same settings, or choose another folder"
+        )
+    if not (resume or overwrite) and folder.exists() and any(folder.iterdir()):
+        raise UsageError(
+            f"{folder} is not empty; give --resume to go on with a training in it, or --overwrite"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in WRITTEN if overwrite else ():
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    except OSError as error:
+        raise PictureError(f"{folder} cannot be written: {error.strerror or error}") from None
+    write_whole(folder / RECIPE, recipe.model_dump_json(indent=2).encode(), overwrite=True)
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Lightning's remarks kept back, and its way to end on Ctrl-C turned into the usual one."""
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            for kind in (UserWarning, FutureWarning, DeprecationWarning):
+                warnings.filterwarnings("ignore", category=kind, module=r"(lightning|torch)\b")
+            yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if signal.getsignal(signal.SIGINT) is not interrupt:
+            signal.signal(signal.SIGINT, interrupt)

@@ -1,0 +1,67 @@
+"""``sfumato train``: options, what is said, and what is refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import pytest
+
+pytest.importorskip("lightning")
+
+SMALL = (
+    "--data", "synthetic:8:96", "--val", "synthetic:4:96", "--set", "size=32", "--set", "workers=0",
+    "--set", "options.width=4", "--set", "device=cpu",
+)  # fmt: skip
+
+
+def test_a_training_is_told_in_lines(run, tmp_path):
+    out = tmp_path / "out"
+    result = run("train", "segmenter", "tiny", *SMALL, "--epochs", "2", "-o", out)
+    assert (result.code, result.out) == (0, "")
+    first, second, net, scores, card = result.err.splitlines()
+    assert first.startswith("epoch 1/2  loss ")
+    assert second.startswith("epoch 2/2  loss ")
+    assert net.startswith(f"{out}/net.safetensors (")
+    assert scores.startswith("  IoU: synthetic:4:96 0.")
+    assert card == f"  card: {out}/README.md"
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert recipe["options"] == {"width": 4}
+    assert recipe["epochs"] == 2
+    again = run("train", "segmenter", "tiny", *SMALL, "--epochs", "2", "-o", out)
+    assert (again.code, "give --resume" in again.err) == (2, True)
+    more = run("train", "segmenter", "tiny", *SMALL, "--epochs", "3", "-o", out, "--resume", "-q")
+    assert (more.code, more.err) == (0, "")
+    assert len((out / "metrics.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("tinny",), "did you mean 'tiny'"),
+        (("tiny", "--set", "raet=1"), "did you mean 'rate'"),
+        (("tiny", "--set", "rate"), "--set takes KEY=VALUE"),
+        (("tiny", "--epochs", "0"), "recipe: epochs: "),
+        (("tiny", "--data", "nowhere"), "nowhere does not exist"),
+        (("tiny", "--set", "net=unett"), "did you mean 'unet'"),
+        (("tiny", "--set", "loss=dise"), "did you mean 'dice'"),
+        (("tiny", "--set", "start=imagenet"), "--set start=none"),
+        (("tiny", "--set", "start=gone.safetensors"), "gone.safetensors does not exist"),
+        (("paper4-fcn8s",), "give --data DIR"),
+    ],
+)
+def test_what_makes_no_sense_is_said_and_leaves_nothing(run, tmp_path, arguments, words):
+    result = run("train", "segmenter", *arguments, "-o", tmp_path / "out", "-q")
+    assert result.code == 2
+    assert words in result.err
+    assert len(result.err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_missing_extra_is_named(run, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "lightning" else found(name)
+    )
+    result = run("train", "segmenter", "tiny")
+    assert (result.code, "pip install 'sfumato[train]'" in result.err) == (2, True)
