@@ -149,6 +149,55 @@ def test_an_interrupt_leaves_something_to_go_on_with(tmp_path):
     assert len(run.train(recipe(), tmp_path, resume=True).course.rows) == 3
 
 
+ENDED = """
+import os, signal
+from pathlib import Path
+from sfumato.errors import UsageError
+from sfumato.train import recipe, run
+from sfumato.train.module import Training
+
+steps, plain = 0, Training.training_step
+
+def step(self, batch, number):
+    global steps
+    steps += 1
+    if steps == 3:
+        {end}
+    return plain(self, batch, number)
+
+Training.training_step = step
+try:
+    run.train(recipe.read({recipe!r}), Path({out!r}))
+except KeyboardInterrupt:
+    print("interrupted")
+except UsageError as error:
+    print(error)
+"""
+
+WAIT = "[time.sleep(0.1) for _ in range(50)]"
+GROUP = f"import time; os.system(f'kill -TERM -{{os.getpgrp()}}'); {WAIT}"
+WORKER = f"import multiprocessing as m, time; m.active_children()[0].kill(); {WAIT}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("os.kill(os.getpid(), signal.SIGTERM)", "interrupted"),
+        (GROUP, "interrupted"),
+        (WORKER, "a process that reads samples ended"),
+    ],
+)
+def test_whatever_ends_it_is_said_in_a_sentence(tmp_path, end, said):
+    path = tmp_path / "chosen.json"
+    path.write_text(recipe(workers=1).model_dump_json())
+    script = ENDED.format(end=end, recipe=str(path), out=str(tmp_path / "out"))
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, start_new_session=True
+    )
+    assert ended.stdout.startswith(said), ended.stderr
+
+
 def last_weights(folder):
     return torch.load(folder / run.LAST, weights_only=True)["state_dict"]
 

@@ -121,7 +121,7 @@ def draw_portrait(canvas: Canvas, rng: np.random.Generator) -> None:
 
 def draw_figure(canvas: Canvas, rng: np.random.Generator, place: float) -> None:
     """A whole figure about ``place`` (0..1 from the left), near or far; its feet may be cut off."""
-    head = rng.uniform(0.1, 0.16)
+    head = rng.uniform(0.12, 0.17)
     top = rng.uniform(0.02, max(0.04, 0.9 - 7.2 * head))
     neck = np.array([place, top + 1.2 * head])
     _person(canvas, rng, neck * canvas.side, head * canvas.side)

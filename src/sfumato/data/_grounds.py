@@ -27,12 +27,12 @@ def skin_colour(rng: np.random.Generator) -> Colour:
 
 def thing_colour(rng: np.random.Generator) -> Colour:
     """The colour of a distractor: now and then that of skin, wood and leather."""
-    return skin_colour(rng) if rng.uniform() < 0.3 else any_colour(rng)
+    return skin_colour(rng) if rng.uniform() < 0.2 else any_colour(rng)
 
 
 def pattern(rng: np.random.Generator, side: int, first: Colour, second: Colour) -> Colours:
     """Stripes, checks, dots, blotches or plain in two colours: uint8 ``[side, side, 3]``."""
-    kind = rng.choice(5, p=(0.4, 0.2, 0.12, 0.1, 0.18))
+    kind = rng.choice(5, p=(0.5, 0.18, 0.1, 0.1, 0.12))
     if kind == 0:
         where: NDArray[Any] = np.zeros((side, side), np.bool_)
     elif kind == 4:
@@ -60,10 +60,11 @@ def ground(rng: np.random.Generator, side: int) -> Colours:
         _gradient, _clouds, _checks, _room, _foliage, _stripes
     )  # fmt: skip
     picture = textures[rng.integers(len(textures))](rng, side)
-    for _ in range(rng.integers(0, 6)):
+    for _ in range(rng.integers(0, 4)):
         _distractor(picture, rng)
-    sharp = rng.uniform() < 0.3
-    return picture if sharp else _blurred(picture, rng.uniform(0.3, 1.5) * side / 128)
+    picture = _hazy(picture, rng.uniform(0.3, 0.7))
+    sharp = rng.uniform() < 0.15
+    return picture if sharp else _blurred(picture, rng.uniform(0.5, 2.2) * side / 128)
 
 
 def _gradient(rng: np.random.Generator, side: int) -> Colours:
@@ -153,6 +154,12 @@ def _distractor(picture: Colours, rng: np.random.Generator) -> None:
             dx, dy = rng.normal(0, 0.05, 2) * side
             radius = int(side * rng.uniform(0.03, 0.07))
             cv2.circle(picture, (int(x + dx), int(top + dy)), radius, other, -1, cv2.LINE_AA)
+
+
+def _hazy(picture: Colours, share: float) -> Colours:
+    """Nearer to its mean colour by this share, as what is far away."""
+    mean = picture.mean(axis=(0, 1), keepdims=True)
+    return np.asarray(np.rint(picture + share * (mean - picture)), np.uint8)
 
 
 def _blurred(picture: Colours, sigma: float) -> Colours:

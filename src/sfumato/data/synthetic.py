@@ -20,12 +20,12 @@ from sfumato.data._grounds import ground
 from sfumato.data._listed import CLASSES, Broken, Sample
 from sfumato.errors import UsageError
 
-SIDES = (96, 256)
+SIDES = (64, 256)
 
 _NONE, _TWO = 0.06, 0.12
 """Shares of pictures with nobody and with two people."""
 
-_CLOSE = 0.5
+_CLOSE = 0.6
 """Share of portraits among pictures with one person."""
 
 
@@ -37,7 +37,7 @@ class Synthetic:
         count: how many there are.
         split: splits differ in every picture.
         classes: the drawn people are the class ``person``.
-        side: of the square pictures, 96..256 pixels.
+        side: of the square pictures, 64..256 pixels.
         seed: of all random choices.
 
     Raises:
@@ -102,7 +102,7 @@ def _lit(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8
     side = image.shape[0]
     corners = rng.uniform(0.75, 1.15, (2, 2)).astype(np.float32)
     light = cv2.resize(corners, (side, side), interpolation=cv2.INTER_LINEAR)
-    grain = rng.uniform(0, 6) * rng.standard_normal((side, side), dtype=np.float32)
+    grain = rng.uniform(0, 5) * rng.standard_normal((side, side), dtype=np.float32)
     return np.clip(image * light[..., None] + grain[..., None], 0, 255).astype(np.uint8)
 
 

@@ -262,7 +262,7 @@ def _prepare(folder: Path, recipe: Recipe, resume: bool, overwrite: bool) -> Non
 
 @contextmanager
 def _muted() -> Iterator[None]:
-    """Lightning's remarks kept back, and its way to end on Ctrl-C turned into the usual one."""
+    """Lightning's remarks kept back, and its ways to end turned into the usual ones."""
     loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
     levels = [logger.level for logger in loggers]
     interrupt = signal.getsignal(signal.SIGINT)
@@ -275,6 +275,15 @@ def _muted() -> Iterator[None]:
             yield
     except SystemExit:
         raise KeyboardInterrupt from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        if "Terminated" in str(error):  # a whole group of processes was asked to end
+            raise KeyboardInterrupt from None
+        raise UsageError(
+            "a process that reads samples ended unexpectedly, perhaps for want of memory; "
+            "--resume goes on, with --set workers=0 in this process alone"
+        ) from error
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
