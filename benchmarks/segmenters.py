@@ -36,6 +36,7 @@ from sfumato.types import Alpha, Context, Image, Mask
 
 SETS = ("portraits", "people")
 NETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "person": ("person", {}),
     "modnet": ("modnet", {}),
     "modnet, shorter side 512": ("modnet", {"islands": 0}),
     "modnet, size 512": ("modnet", {"size": 512}),

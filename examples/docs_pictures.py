@@ -25,7 +25,7 @@ PINK = np.array([0.85, 0.3, 0.6], np.float32)
 
 def main() -> None:
     save("magenta-styles", magenta_styles(), columns=9)
-    save("segmenters", segmenters(), columns=5)
+    save("segmenters", segmenters(), columns=6)
     save("matting", matting(), columns=4)
     save("regions", regions(), columns=4)
 
@@ -51,7 +51,7 @@ def segmenters() -> dict[str, Image]:
     ):  # fmt: skip
         photo = load(IMAGES / "photos" / f"{name}.jpg")
         tiles[name] = photo
-        for segmenter in ("modnet", "selfie", "u2netp", "grabcut"):
+        for segmenter in ("modnet", "person", "selfie", "u2netp", "grabcut"):
             finds = "subject" if segmenter in ("u2netp", "grabcut") else "person"
             studio = Studio(Settings(segmenter=segmenter))
             tiles[f"{segmenter}{' ' * len(tiles)}"] = grey(

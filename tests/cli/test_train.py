@@ -35,6 +35,19 @@ def test_a_training_is_told_in_lines(run, tmp_path):
     assert len((out / "metrics.csv").read_text().splitlines()) == 4
 
 
+@pytest.mark.parametrize(("epoch", "said"), [(0, "interrupted"), (1, "--resume goes on in ")])
+def test_an_interrupt_says_how_to_go_on(run, tmp_path, monkeypatch, epoch, said):
+    def interrupt(_, stand):
+        if stand.epoch > epoch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sfumato.cli.train._Watch.__call__", interrupt)
+    result = run("train", "segmenter", "tiny", *SMALL, "--epochs", "2", "-o", tmp_path / "out")
+    assert result.code == 130
+    assert result.err.splitlines()[-1].startswith("interrupted")
+    assert (said in result.err, "--resume" in result.err) == (True, epoch > 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -13,8 +13,8 @@ from sfumato.ops.resize import area_shape
 from sfumato.segment.selfie import models
 from sfumato.types import Context
 
-NETS = ["modnet", "selfie", "u2netp", "grabcut"]
-PERSON_NETS = ["modnet", "selfie"]
+NETS = ["person", "modnet", "selfie", "u2netp", "grabcut"]
+PERSON_NETS = ["person", "modnet", "selfie"]
 
 # On the portrait of the astronaut Eileen Collins: x, y of what is she and what is not.
 INSIDE = [(225, 110), (225, 60), (180, 70), (200, 330), (100, 400), (330, 420), (280, 200)]

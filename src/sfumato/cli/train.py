@@ -89,14 +89,20 @@ def segmenter(
         changes["validation"] = val
     chosen = recipes.read(recipe, changes)
     out = output or Path(f"{Path(recipe).stem}-trained")
+    from sfumato.train.callbacks import LAST
     from sfumato.train.run import train
 
     console = shared.Console(quiet)
-    with console.bar("training", 1), shared.notes(console, ""):
-        watch = _Watch(console)
-        result = train(
-            chosen, out, resume=resume, overwrite=overwrite, command=_command(), watch=watch
-        )
+    watch = _Watch(console)
+    try:
+        with console.bar("training", 1), shared.notes(console, ""):
+            result = train(
+                chosen, out, resume=resume, overwrite=overwrite, command=_command(), watch=watch
+            )
+    except KeyboardInterrupt:
+        goes_on = f"; --resume goes on in {out}" if (out / LAST).exists() else ""
+        console.note(f"interrupted{goes_on}")
+        raise
     console.note(_summary(result))
 
 

@@ -34,8 +34,10 @@ def draw(rows: Sequence[Mapping[str, float]], target: Path, title: str = "") -> 
     rate = losses.twinx()
     rate.plot(epochs, [row["rate"] for row in rows], color="#bbb", linewidth=0.8, label="rate")
     rate.set(ylabel="rate", ylim=(0, None))
-    ious.set(xlabel="epoch", ylabel="validation IoU", ylim=(0, 1))
     parts = [name for name in rows[-1] if name.startswith("iou/")]
+    least = min(row.get(name, 1.0) for row in rows for name in (*parts, "iou"))
+    # Room for what was gained: a net that begins well would otherwise be a line at the top.
+    ious.set(xlabel="epoch", ylabel="validation IoU", ylim=(max(0.0, least // 0.05 * 0.05), 1))
     for name in (*parts, "iou"):
         look: dict[str, Any] = {"color": "#222", "linewidth": 1.8} if name == "iou" else {}
         values = [row.get(name, float("nan")) for row in rows]

@@ -1,0 +1,69 @@
+"""Person, in photographs and paintings: a small net that Sfumato trained, part of the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+import sfumato
+from sfumato.ops import classes, onnx
+from sfumato.ops.resize import area_shape, resize
+from sfumato.ops.saliency import drop_islands, is_flat, nothing, single
+from sfumato.types import Context, Image, Segments
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+CLASSES = ("person",)
+
+NET = Path(sfumato.__file__).parent / "assets" / "person.onnx"
+"""Its card, ``person.md``, lies beside it."""
+
+STEP = 32
+"""The net shrinks its input by this; other sizes work too, but waste an edge of pixels."""
+
+
+class Options(BaseModel, extra="forbid"):
+    """How the net looks at the picture."""
+
+    size: int = Field(
+        448, ge=128, le=2048, description="the net sees about size x size pixels, in any shape"
+    )
+    islands: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="drop separate parts smaller than this share of the largest one",
+    )
+
+
+@dataclass(frozen=True)
+class Person:
+    """See :class:`sfumato.types.Segmenter`; one ``person`` segment with soft edges, or none."""
+
+    options: Options
+    session: onnxruntime.InferenceSession = field(repr=False)
+    classes: tuple[str, ...] = CLASSES
+
+    def __call__(self, image: Image) -> Segments:
+        if is_flat(image):
+            return nothing(image.shape)
+        height, width = image.shape[:2]
+        small = resize(image, area_shape(height, width, self.options.size, STEP))
+        batch = np.ascontiguousarray(small.transpose(2, 0, 1)[None])
+        logits = self.session.run(["logits"], {"image": batch})[0][0]
+        soft = drop_islands(classes.softmax(logits)[1], self.options.islands)
+        return single("person", resize(soft, (height, width)))
+
+
+def build(options: Options, context: Context) -> Person:
+    """Open the net.
+
+    Raises:
+        UsageError: the device is not there.
+    """
+    return Person(options, onnx.session(NET, context.device))
