@@ -54,16 +54,3 @@ def test_a_poster_of_a_photo_has_its_outline(find):
     poster = (np.round(photo * 5) / 5).astype(np.float32)  # six levels a channel
     masks = [find(picture).select("person") for picture in (photo, poster)]
     assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.9
-
-
-@pytest.mark.shared
-@pytest.mark.parametrize(("folder", "least"), [("portraits", 0.95), ("people", 0.93)])
-def test_people_in_photographs(find, shared_data, folder, least):
-    names = json.loads((shared_data / folder / "split.json").read_text())["val"][:16]
-    scores = []
-    for name in names:
-        image = pictures.read(shared_data / folder / "images" / f"{name}.jpg").image
-        truth = pictures.read_mask(shared_data / folder / "masks" / f"{name}.png") > 0.5
-        mask = find(image).select("person")
-        scores.append((mask & truth).sum() / (mask | truth).sum())
-    assert np.mean(scores) > least

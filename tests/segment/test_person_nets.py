@@ -87,14 +87,15 @@ def test_u2netp_finds_no_subject_in_a_plain_shade(build):
 
 @pytest.mark.weights
 @pytest.mark.shared
+@pytest.mark.parametrize("name", ["modnet", "person"])
 @pytest.mark.parametrize(("folder", "least"), [("portraits", 0.94), ("people", 0.93)])
-def test_the_default_finds_people_in_photographs(build, shared_data, folder, least):
+def test_the_best_find_people_in_photographs(build, shared_data, name, folder, least):
     names = json.loads((shared_data / folder / "split.json").read_text())["val"][:8]
     scores = []
-    for name in names:
-        image = pictures.read(shared_data / folder / "images" / f"{name}.jpg").image
-        truth = pictures.read_mask(shared_data / folder / "masks" / f"{name}.png") > 0.5
-        mask = build("modnet")(image).select("person")
+    for picture in names:
+        image = pictures.read(shared_data / folder / "images" / f"{picture}.jpg").image
+        truth = pictures.read_mask(shared_data / folder / "masks" / f"{picture}.png") > 0.5
+        mask = build(name)(image).select("person")
         scores.append((mask & truth).sum() / (mask | truth).sum())
     assert np.mean(scores) > least
 
