@@ -52,8 +52,8 @@ class Everything:
 
 
 @dataclass(frozen=True)
-class Box:
-    """An upright rectangle; fractions of the picture if no number is above 1, else pixels."""
+class _Rectangle:
+    """Two corners; fractions of the picture if no number is above 1, else pixels."""
 
     x0: float
     y0: float
@@ -61,7 +61,15 @@ class Box:
     y1: float
 
     def __str__(self) -> str:
-        return f"box:{self.x0!r},{self.y0!r},{self.x1!r},{self.y1!r}"
+        return f"{type(self).__name__.lower()}:{self.x0!r},{self.y0!r},{self.x1!r},{self.y1!r}"
+
+
+class Box(_Rectangle):
+    """Everything in an upright rectangle."""
+
+
+class Object(_Rectangle):
+    """The thing inside an upright rectangle."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +81,6 @@ class Point:
 
     def __str__(self) -> str:
         return f"point:{self.x!r},{self.y!r}"
-
-
-@dataclass(frozen=True)
-class Object:
-    """The thing inside an upright rectangle; numbers as in :class:`Box`."""
-
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-
-    def __str__(self) -> str:
-        return f"object:{self.x0!r},{self.y0!r},{self.x1!r},{self.y1!r}"
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sfumato.errors import UsageError
 from sfumato.ops.instances import nearest_part
+from sfumato.ops.resize import resize
 from sfumato.types import Alpha, Image, Segments
 
 VISIBLE_RANGE = 2 / 255
@@ -41,6 +44,29 @@ def single(label: str, soft: Alpha) -> Segments:
     if not mask.any():
         return nothing(soft.shape)
     return Segments(mask[None], (label,), (min(1.0, float(soft[mask].mean())),), soft[None])
+
+
+def seen_at(
+    image: Image,
+    shape: tuple[int, int],
+    ask: Callable[[Image], Alpha],
+    *,
+    label: str,
+    islands: float,
+) -> Segments:
+    """What a net for one thing finds in a picture that it sees at another size.
+
+    Args:
+        image: float32 ``[H, W, 3]``, 0..1.
+        shape: height and width at which the net sees it.
+        ask: the net, from such a picture to its soft map, float32 ``[h, w]``, 0..1.
+        label: what it finds.
+        islands: as ``share`` of :func:`drop_islands`.
+    """
+    if is_flat(image):
+        return nothing(image.shape)
+    soft = drop_islands(ask(resize(image, shape)), islands)
+    return single(label, resize(soft, image.shape[:2]))
 
 
 def drop_islands(soft: Alpha, share: float) -> Alpha:

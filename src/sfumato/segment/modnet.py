@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 
 from sfumato.io import weights as store
 from sfumato.ops import onnx
-from sfumato.ops.resize import area_shape, resize
-from sfumato.ops.saliency import drop_islands, is_flat, nothing, single
-from sfumato.types import Context, Image, Segments
+from sfumato.ops.resize import area_shape
+from sfumato.ops.saliency import seen_at
+from sfumato.types import Alpha, Context, Image, Segments
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -47,17 +47,17 @@ class Modnet:
     classes: tuple[str, ...] = CLASSES
 
     def __call__(self, image: Image) -> Segments:
-        if is_flat(image):
-            return nothing(image.shape)
-        height, width = image.shape[:2]
         # The authors bring the *shorter* side to 512. The same area for every shape is both better
         # and quicker (docs/segmenters.md): a standing person then has the height that the net was
         # trained on.
-        small = resize(image, area_shape(height, width, self.options.size, STEP))
+        height, width = image.shape[:2]
+        shape = area_shape(height, width, self.options.size, STEP)
+        return seen_at(image, shape, self._soft, label="person", islands=self.options.islands)
+
+    def _soft(self, small: Image) -> Alpha:
         batch = ((small - 0.5) / 0.5).transpose(2, 0, 1)[None]  # [1, 3, h, w], -1..1
         soft = self.session.run(None, {"input": np.ascontiguousarray(batch)})[0][0, 0]
-        soft = drop_islands(np.clip(soft, 0, 1), self.options.islands)
-        return single("person", resize(soft, (height, width)))
+        return np.asarray(np.clip(soft, 0, 1), dtype=np.float32)
 
 
 def build(options: Options, context: Context) -> Modnet:

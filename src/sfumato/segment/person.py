@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 
 import sfumato
 from sfumato.ops import classes, onnx
-from sfumato.ops.resize import area_shape, resize
-from sfumato.ops.saliency import drop_islands, is_flat, nothing, single
-from sfumato.types import Context, Image, Segments
+from sfumato.ops.resize import area_shape
+from sfumato.ops.saliency import seen_at
+from sfumato.types import Alpha, Context, Image, Segments
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -50,14 +50,14 @@ class Person:
     classes: tuple[str, ...] = CLASSES
 
     def __call__(self, image: Image) -> Segments:
-        if is_flat(image):
-            return nothing(image.shape)
         height, width = image.shape[:2]
-        small = resize(image, area_shape(height, width, self.options.size, STEP))
+        shape = area_shape(height, width, self.options.size, STEP)
+        return seen_at(image, shape, self._soft, label="person", islands=self.options.islands)
+
+    def _soft(self, small: Image) -> Alpha:
         batch = np.ascontiguousarray(small.transpose(2, 0, 1)[None])
         logits = self.session.run(["logits"], {"image": batch})[0][0]
-        soft = drop_islands(classes.softmax(logits)[1], self.options.islands)
-        return single("person", resize(soft, (height, width)))
+        return np.asarray(classes.softmax(logits)[1], dtype=np.float32)
 
 
 def build(options: Options, context: Context) -> Person:
