@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -343,6 +344,20 @@ def test_an_unexpected_error_is_a_sentence_too(run, photo, monkeypatch):
     result = run("paint", photo, *STYLE)
     assert result.code == 2
     assert result.err == "sfumato: unexpected error: RuntimeError: boom (--debug shows where)\n"
+
+
+def test_an_interrupt_that_breaks_a_lock_is_an_interrupt(run, photo, monkeypatch):
+    from sfumato import files
+
+    def interrupted(*arguments):
+        lock = threading.Lock()
+        with lock:
+            lock.release()  # as a wait does, in the middle of which the interrupt comes
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "plan", interrupted)
+    result = run("paint", photo, *STYLE)
+    assert (result.code, result.err) == (130, "sfumato: interrupted\n")
 
 
 def test_parse_layers():

@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
+        if _interrupted(error):
+            _fail("interrupted", 130)
         _fail(_sentence(error), 2)
 
 
@@ -81,6 +83,14 @@ def join_file_names(arguments: Sequence[str]) -> list[str]:
         else:
             joined.append(f"{argument}=" if argument in FILE_NAMES else argument)
     return joined
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether an interrupt is behind an error: one that comes in the middle of taking a lock makes
+    the lock fail as it is let go."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _sentence(error: Exception) -> str:

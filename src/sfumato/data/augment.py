@@ -7,6 +7,7 @@ Geometry is one warp for picture and mask together, so that they cannot part.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 import cv2
@@ -27,6 +28,12 @@ Restyle = Callable[[Image, np.random.Generator], Image]
 """Paints a picture anew: float32 ``[H, W, 3]``, 0..1, to the same size."""
 
 Padding = Literal["reflect", "ignore"]
+
+GRID = 24
+"""Cells a side in which :func:`beside` looks for background."""
+
+LEAST_BESIDE = 0.12
+"""Share of a sample that background alone must fill to be worth learning from."""
 
 
 class Augmentation(BaseModel, extra="forbid", frozen=True):
@@ -75,6 +82,9 @@ class Augmentation(BaseModel, extra="forbid", frozen=True):
     restyle: float = Field(
         0.0, ge=0, le=1, description="chance of being painted anew, if that is given"
     )
+    empty: float = Field(
+        0.0, ge=0, le=1, description="chance of being cut to the background beside the figures"
+    )
 
 
 def augment(
@@ -88,8 +98,8 @@ def augment(
 ) -> Sample:
     """A sample of ``size`` pixels made from this one; the same generator state, the same result.
 
-    In this order: scale, turn, flip and crop; another background; restyling; colour, gamma and
-    grey; blur, noise and JPEG, as a camera would.
+    In this order: cut to the background; scale, turn, flip and crop; another background;
+    restyling; colour, gamma and grey; blur, noise and JPEG, as a camera would.
 
     Args:
         sample: any size, 1 pixel or more.
@@ -103,6 +113,8 @@ def augment(
         UsageError: ``restyle`` gave another size.
     """
     shape = (size, size) if isinstance(size, int) else size
+    if options.empty and _happens(rng, options.empty):
+        sample = beside(sample)
     result = place(sample, options, rng, shape)
     if backgrounds is not None and (result.mask > 0).any() and _happens(rng, options.swap):
         behind = place(backgrounds(rng), options, rng, shape)
@@ -142,6 +154,40 @@ def fit(sample: Sample, size: int | tuple[int, int], padding: Padding = "ignore"
 def chosen_from(samples: Samples) -> Backgrounds:
     """Backgrounds taken from a set at random."""
     return lambda rng: samples[int(rng.integers(len(samples)))]
+
+
+def beside(sample: Sample) -> Sample:
+    """The largest rectangle of a sample that shows background only, so that a net also learns
+    what to say where nobody is.
+
+    It keeps a cell of a grid of :data:`GRID` a side away from the figures. A sample without
+    such a rectangle of :data:`LEAST_BESIDE` of its area, or smaller than the grid, stays whole.
+    """
+    height, width = sample.mask.shape
+    if min(height, width) < GRID:
+        return sample
+    taken = cv2.resize(_where(sample.mask > 0), (GRID, GRID), interpolation=cv2.INTER_AREA) > 0
+    near = cv2.dilate(taken.view(np.uint8), np.ones((3, 3), np.uint8))
+    summed = cv2.integral(near)  # [GRID + 1, GRID + 1]
+    (top, bottom), (left, right) = _spans(), _spans()
+    counted = (
+        summed[np.ix_(bottom, right)] - summed[np.ix_(top, right)]
+        - summed[np.ix_(bottom, left)] + summed[np.ix_(top, left)]
+    )  # fmt: skip
+    area = np.where(counted == 0, np.outer(bottom - top, right - left), 0)
+    rows, columns = np.unravel_index(area.argmax(), area.shape)
+    if area[rows, columns] < LEAST_BESIDE * GRID**2:
+        return sample
+    down = slice(top[rows] * height // GRID, bottom[rows] * height // GRID)
+    across = slice(left[columns] * width // GRID, right[columns] * width // GRID)
+    return Sample(sample.image[down, across], sample.mask[down, across], sample.name)
+
+
+@cache
+def _spans() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Begin and end of every span of cells along a side of the grid."""
+    first, last = np.triu_indices(GRID + 1, 1)
+    return first, last
 
 
 def place(
