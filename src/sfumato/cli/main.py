@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from sfumato import __version__
-from sfumato.cli import ablate, backends, cut, evaluate, paint, replay, styles, train, weights
+from sfumato.cli import (
+    ablate,
+    backends,
+    cut,
+    dataset,
+    evaluate,
+    paint,
+    replay,
+    styles,
+    train,
+    weights,
+)
 from sfumato.errors import SfumatoError
 
 app = typer.Typer(
@@ -27,6 +38,7 @@ app.command("replay")(replay.replay)
 app.command("ablate")(ablate.ablate)
 app.command("styles")(styles.styles)
 app.command("backends")(backends.backends)
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")
 app.add_typer(weights.app, name="weights")

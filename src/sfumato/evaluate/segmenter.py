@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from sfumato import regions
 from sfumato.data.samples import BACKGROUND, IGNORED, Samples
-from sfumato.errors import UsageError
+from sfumato.data.truth import alphas
 from sfumato.evaluate import metrics, report
 from sfumato.evaluate.finding import Find, finder_of, labels
 from sfumato.evaluate.metrics import Counts, Floats, Interval, bootstrap, mean
 from sfumato.evaluate.report import Case, Figures, Report, Worst
 from sfumato.io.icc import unit
-from sfumato.regions import Class, Everything, Leaf, Region
+from sfumato.regions import Region
 from sfumato.settings import Settings
-from sfumato.types import Alpha, Progress, Segmenter, no_progress
+from sfumato.types import Progress, Segmenter, no_progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,15 +124,7 @@ def true_labels(
     Raises:
         UsageError: a region asks for more than classes that the data knows.
     """
-
-    def leaf(wanted: Leaf) -> Alpha:
-        if isinstance(wanted, Everything):
-            return np.ones(mask.shape, np.float32)
-        if isinstance(wanted, Class) and wanted.pick is None and wanted.name in classes:
-            return np.asarray(mask == classes.index(wanted.name), np.float32)
-        raise UsageError(f"the data cannot tell what is {wanted}; it knows {', '.join(classes)}")
-
-    truth = labels(np.stack([regions.evaluate(region, leaf) for region in plan]))
+    truth = labels(alphas(mask, classes, plan))
     truth[mask == IGNORED] = IGNORED
     return truth
 

@@ -38,7 +38,7 @@ REACH = 4  # cells: features depend on the 30 pixels around them, painted pixels
 # margins stays near 1 GB however large the photo is.
 TILE = 128
 
-CACHED_STYLES = 64
+CACHED_STYLES = 4096  # of 4 KB each
 
 # Whole photos seldom need gains over 3; without a bound a region of a few cells, or of clear
 # sky, asks for hundreds and turns to noise (docs/adain.md).
