@@ -7,7 +7,6 @@ Geometry is one warp for picture and mask together, so that they cannot part.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Literal
 
 import cv2
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from sfumato.data._listed import IGNORED, Sample, Samples
+from sfumato.data.beside import beside
 from sfumato.errors import UsageError
 from sfumato.types import Image
 
@@ -28,12 +28,6 @@ Restyle = Callable[[Image, np.random.Generator], Image]
 """Paints a picture anew: float32 ``[H, W, 3]``, 0..1, to the same size."""
 
 Padding = Literal["reflect", "ignore"]
-
-GRID = 24
-"""Cells a side in which :func:`beside` looks for background."""
-
-LEAST_BESIDE = 0.12
-"""Share of a sample that background alone must fill to be worth learning from."""
 
 
 class Augmentation(BaseModel, extra="forbid", frozen=True):
@@ -154,40 +148,6 @@ def fit(sample: Sample, size: int | tuple[int, int], padding: Padding = "ignore"
 def chosen_from(samples: Samples) -> Backgrounds:
     """Backgrounds taken from a set at random."""
     return lambda rng: samples[int(rng.integers(len(samples)))]
-
-
-def beside(sample: Sample) -> Sample:
-    """The largest rectangle of a sample that shows background only, so that a net also learns
-    what to say where nobody is.
-
-    It keeps a cell of a grid of :data:`GRID` a side away from the figures. A sample without
-    such a rectangle of :data:`LEAST_BESIDE` of its area, or smaller than the grid, stays whole.
-    """
-    height, width = sample.mask.shape
-    if min(height, width) < GRID:
-        return sample
-    taken = cv2.resize(_where(sample.mask > 0), (GRID, GRID), interpolation=cv2.INTER_AREA) > 0
-    near = cv2.dilate(taken.view(np.uint8), np.ones((3, 3), np.uint8))
-    summed = cv2.integral(near)  # [GRID + 1, GRID + 1]
-    (top, bottom), (left, right) = _spans(), _spans()
-    counted = (
-        summed[np.ix_(bottom, right)] - summed[np.ix_(top, right)]
-        - summed[np.ix_(bottom, left)] + summed[np.ix_(top, left)]
-    )  # fmt: skip
-    area = np.where(counted == 0, np.outer(bottom - top, right - left), 0)
-    rows, columns = np.unravel_index(area.argmax(), area.shape)
-    if area[rows, columns] < LEAST_BESIDE * GRID**2:
-        return sample
-    down = slice(top[rows] * height // GRID, bottom[rows] * height // GRID)
-    across = slice(left[columns] * width // GRID, right[columns] * width // GRID)
-    return Sample(sample.image[down, across], sample.mask[down, across], sample.name)
-
-
-@cache
-def _spans() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Begin and end of every span of cells along a side of the grid."""
-    first, last = np.triu_indices(GRID + 1, 1)
-    return first, last
 
 
 def place(
