@@ -173,8 +173,10 @@ def test_any_folder_with_label_files(tmp_path):
     label.write_text("0 .5 .5 .1 .1\n")
     (root / "data.yaml").write_text("names: [person]\n")
     (root / ".DS_Store").write_bytes(b"\0")
+    (root / "images" / "b.HEIC").write_bytes(b"\0")
     layout = survey(root)
-    assert (layout.kind, list(layout.pictures)) == ("plain", ["images/train/a.jpg"])
+    assert layout.kind == "plain"
+    assert list(layout.pictures) == ["images/b.HEIC", "images/train/a.jpg"]
     carry(layout, tmp_path / "out", 2)
     assert everything(tmp_path / "out") == {
         "data.yaml": b"names: [person]\n",

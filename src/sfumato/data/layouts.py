@@ -20,12 +20,17 @@ from sfumato.data import coco
 from sfumato.data._files import ALL, SUFFIXES
 from sfumato.data.voc import find_voc
 from sfumato.errors import UsageError
+from sfumato.files import READABLE
 from sfumato.io._files import write_whole
 from sfumato.types import Progress, no_progress
 
 Kind = Literal["pairs", "coco", "voc", "plain"]
 
 SPLIT = "split.json"
+
+PICTURES = SUFFIXES | READABLE
+"""Endings of pictures, also of those that can be read only with an extra, or not be written: they
+shall fail rather than be taken for something else."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,7 @@ class _Repeated:
 
     def _name(self, name: str, copy: int) -> str:
         """A name with or without suffix."""
-        if Path(name).suffix.lower() in SUFFIXES:
+        if Path(name).suffix.lower() in PICTURES:
             return copy_name(name, copy, self.copies)
         return f"{name}-{copy + 1}"
 
@@ -208,7 +213,7 @@ def _in_listings(root: Path, files: Sequence[str]) -> dict[str, tuple[int, int] 
 
 
 def _inside(files: Sequence[str], folder: str) -> dict[str, tuple[int, int] | None]:
-    found = (f for f in files if f.startswith(folder) and Path(f).suffix.lower() in SUFFIXES)
+    found = (f for f in files if f.startswith(folder) and Path(f).suffix.lower() in PICTURES)
     return dict.fromkeys(found)
 
 
