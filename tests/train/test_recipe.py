@@ -117,3 +117,18 @@ def test_schedules_at_half_time():
     for schedule, half in halves.items():
         recipe = Recipe(net="unet", schedule=schedule)
         assert math.isclose(factor(recipe, 50, 100), half)
+
+
+def test_painting_on_the_fly():
+    from sfumato.train.run import painter_of
+
+    plain = recipes.read("tiny")
+    assert painter_of(plain) is None
+    with pytest.raises(UsageError, match=r"painting\.styles"):
+        painter_of(recipes.read("tiny", {"augmentation.restyle": 0.3}))
+    changes = {"augmentation.restyle": 0.3, "painting.styles": "waves", "painting.weakest": 0.7}
+    painter = painter_of(recipes.read("tiny", changes))
+    assert painter.styles == ("waves",)
+    assert painter.strength == (0.7, 1.0)
+    with pytest.raises(UsageError, match="did you mean 'styles'"):
+        recipes.read("tiny", {"painting.style": "waves"})

@@ -70,6 +70,15 @@ def test_all_that_a_training_leaves(tmp_path):
     assert recipes.read(str(result.folder / "recipe.json")) == recipe()
 
 
+@pytest.mark.weights
+@pytest.mark.parametrize("workers", [0, 1])
+def test_painted_while_it_learns(tmp_path, workers):
+    painted = {"augmentation": {"restyle": 0.5, "apart": 0.5}, "painting": {"styles": "waves"}}
+    result = run.train(recipe(epochs=1, workers=workers, **painted), tmp_path / "painted")
+    plain = run.train(recipe(epochs=1, workers=workers), tmp_path / "plain")
+    assert rows(result)[0]["loss"] != rows(plain)[0]["loss"]
+
+
 def test_a_folder_is_never_taken_over_unasked(tmp_path):
     once = recipe(epochs=1)
     run.train(once, tmp_path)

@@ -7,7 +7,7 @@ Geometry is one warp for picture and mask together, so that they cannot part.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from sfumato.data._listed import IGNORED, Sample, Samples
 from sfumato.data.beside import beside
 from sfumato.errors import UsageError
-from sfumato.types import Image
+from sfumato.types import Alpha, Image
 
 Bytes = NDArray[np.uint8]
 
@@ -76,6 +76,9 @@ class Augmentation(BaseModel, extra="forbid", frozen=True):
     restyle: float = Field(
         0.0, ge=0, le=1, description="chance of being painted anew, if that is given"
     )
+    apart: float = Field(
+        0.0, ge=0, le=1, description="chance that then figures and ground are painted each anew"
+    )
     empty: float = Field(
         0.0, ge=0, le=1, description="chance of being cut to the background beside the figures"
     )
@@ -115,7 +118,10 @@ def augment(
         result = swap_background(result, behind, softness=float(rng.uniform(0.6, 1.4)))
     image = result.image
     if restyle is not None and _happens(rng, options.restyle):
-        image = _restyled(image, restyle, rng)
+        image = _restyled(result.image, restyle, rng)
+        if options.apart and _happens(rng, options.apart):
+            ground = _restyled(result.image, restyle, rng)
+            image = _laid(image, ground, _soft(result.mask > 0, 0.8))
     if _happens(rng, options.colour):
         image = shift_colour(
             image,
@@ -234,7 +240,7 @@ def swap_background(sample: Sample, behind: Sample, *, softness: float = 1.0) ->
     other picture is seen its own labels hold. Ignored pixels go with the foreground.
     """
     front = _where(sample.mask > 0)
-    alpha = cv2.GaussianBlur(front, (0, 0), max(softness, 0.1)).astype(np.float32) / 255
+    alpha = _soft(sample.mask > 0, softness)
     inside = cv2.erode(front, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
     known = np.where(inside[..., None] > 0, sample.image, 0)
     window = (9, 9)
@@ -244,8 +250,7 @@ def swap_background(sample: Sample, behind: Sample, *, softness: float = 1.0) ->
     # Parts too thin to have an inside keep the colours that they have.
     own = (inside[..., None] > 0) | (weight < 1e-3)
     colours = np.where(own, sample.image, spread)
-    mixed = behind.image + (colours - behind.image) * alpha[..., None]
-    image = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    image = _laid(colours, behind.image, alpha)
     return Sample(image, np.where(sample.mask > 0, sample.mask, behind.mask), sample.name)
 
 
@@ -314,6 +319,18 @@ def jpeg(image: Bytes, quality: int) -> Bytes:
     _, data = cv2.imencode(".jpg", flipped, [cv2.IMWRITE_JPEG_QUALITY, quality])
     read = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
     return np.asarray(cv2.cvtColor(read, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _soft(mask: NDArray[np.bool_], sigma: float) -> Alpha:
+    """A mask with an edge softened by a Gaussian, ``sigma`` in pixels."""
+    soft = cv2.GaussianBlur(_where(mask), (0, 0), max(sigma, 0.1)).astype(np.float32) / 255
+    return np.asarray(soft, np.float32)
+
+
+def _laid(front: NDArray[Any], ground: Bytes, alpha: Alpha) -> Bytes:
+    """One picture over another."""
+    mixed = ground + (front - ground.astype(np.float32)) * alpha[..., None]
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
 def _restyled(image: Bytes, restyle: Restyle, rng: np.random.Generator) -> Bytes:

@@ -48,6 +48,24 @@ class Data(BaseModel, extra="forbid", frozen=True):
             return {"spec": value}
 
 
+class Painting(BaseModel, extra="forbid", frozen=True):
+    """How samples are painted anew while a net learns (``augmentation.restyle`` says how often)."""
+
+    styles: tuple[str, ...] = Field(
+        (), description="Folders, picture files and built-in styles; see 'sfumato dataset stylize'."
+    )
+    split: str | None = Field(None, description="Of folders; None = train where there are splits.")
+    stylizer: str = Field("magenta", description="Backend that paints: adain is slower.")
+    options: dict[str, Any] = Field({}, description="Of the stylizer.")
+    weakest: float = Field(0.5, gt=0, le=1, description="Least share of the painting.")
+    strongest: float = Field(1.0, gt=0, le=1, description="Greatest share of the painting.")
+
+    @field_validator("styles", mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
 class Recipe(BaseModel, extra="forbid", frozen=True):
     """How a segmenter is trained. Lengths are in pixels; ``batch`` is that of one process."""
 
@@ -73,6 +91,9 @@ class Recipe(BaseModel, extra="forbid", frozen=True):
     augmentation: Augmentation = Field(
         default_factory=lambda: Augmentation.model_validate({}),
         description="Changes to the samples.",
+    )
+    painting: Painting = Field(
+        default_factory=lambda: Painting.model_validate({}), description="Of samples on the fly."
     )
     workers: int | None = Field(None, ge=0, le=256, description="Processes that read; None = auto.")
 
@@ -249,8 +270,9 @@ def _sentence(error: ValidationError) -> str:
     path = [str(part) for part in first["loc"]]
     field = ".".join(path)
     if first["type"] == "extra_forbidden":
-        inside = Augmentation if path[0] == "augmentation" else Recipe
-        known = (Data if len(path) > 1 and path[0] != "augmentation" else inside).model_fields
+        parts: dict[str, type[BaseModel]] = {"augmentation": Augmentation, "painting": Painting}
+        inside: type[BaseModel] = parts.get(path[0], Data) if len(path) > 1 else Recipe
+        known = inside.model_fields
         return f"recipes have no field {field!r}{did_you_mean(path[-1], known)}"
     if first["type"] == "missing":
         return f"the recipe lacks {field!r}"

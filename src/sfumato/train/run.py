@@ -16,6 +16,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from sfumato.data.augment import Restyle
+from sfumato.data.generate import find_styles
+from sfumato.data.on_the_fly import OnTheFly
 from sfumato.errors import PictureError, UsageError
 from sfumato.evaluate.metrics import Counts
 from sfumato.io._files import write_whole
@@ -110,6 +112,7 @@ def train(
         UsageError: data, net, device or folder cannot be used so.
         KeyboardInterrupt: the user stopped it; ``resume`` goes on.
     """
+    restyle = restyle or painter_of(recipe)
     sets = loader.open_sets(recipe)
     module = begin_seeded(recipe, sets)
     _prepare(out, recipe, resume, overwrite)
@@ -125,6 +128,25 @@ def train(
     )  # fmt: skip
     write_whole(out / CARD, text.encode(), overwrite=True)
     return result
+
+
+def painter_of(recipe: Recipe) -> Restyle | None:
+    """What paints samples on the fly, if the recipe asks for it.
+
+    Raises:
+        UsageError: it names no styles, or there are no such.
+    """
+    painting = recipe.painting
+    if not recipe.augmentation.restyle:
+        return None
+    if not painting.styles:
+        raise UsageError(
+            "augmentation.restyle paints samples anew, but in which styles? Give "
+            "--set painting.styles=DIR"
+        )
+    found, _ = find_styles(painting.styles, painting.split)
+    strength = (painting.weakest, painting.strongest)
+    return OnTheFly(found, painting.stylizer, painting.options, strength)
 
 
 def begin_seeded(recipe: Recipe, sets: Sets) -> Training:
