@@ -54,3 +54,39 @@ def test_a_poster_of_a_photo_has_its_outline(find):
     poster = (np.round(photo * 5) / 5).astype(np.float32)  # six levels a channel
     masks = [find(picture).select("person") for picture in (photo, poster)]
     assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.9
+
+
+class Session:
+    """A net that says where it is light, and notes the sizes at which it was asked."""
+
+    def __init__(self, surety=8.0):
+        self.sizes, self.surety = [], surety
+
+    def run(self, names, inputs):
+        light = inputs["image"][:, :1]
+        self.sizes.append(light.shape[2:])
+        logits = np.where(light > 0.5, self.surety, -self.surety)
+        return [np.concatenate([0 * logits, logits], axis=1).astype(np.float32)]
+
+
+def light(share, size=(256, 256)):
+    """A dark picture whose upper part, of this share, is light."""
+    image = np.zeros((*size, 3), np.float32)
+    image[: round(share * size[0])] = 1
+    return image
+
+
+def test_who_fills_the_picture_is_also_seen_from_further_away():
+    near, large = Session(), Session()
+    person.Person(person.Options(), near)(light(0.25))
+    assert near.sizes == [(512, 512)]
+    found = person.Person(person.Options(), large)(light(0.5))
+    assert large.sizes == [(512, 512), (256, 256)]
+    assert found.masks.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_what_it_is_unsure_of_is_nobody():
+    options = person.Options()
+    assert person.Person(options, Session(surety=0.5))(light(0.5)).labels == ()
+    sure = person.Options(least=0.0)
+    assert person.Person(sure, Session(surety=0.5))(light(0.5)).labels == ("person",)

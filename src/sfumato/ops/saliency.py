@@ -23,7 +23,9 @@ def is_flat(image: Image) -> bool:
     Raises:
         UsageError: the picture holds NaN or infinity.
     """
-    spread = float(np.ptp(image, axis=(0, 1)).max())
+    rows = image.reshape(len(image), -1)  # down the columns first is many times as fast
+    lowest, highest = rows.min(0).reshape(-1, 3).min(0), rows.max(0).reshape(-1, 3).max(0)
+    spread = float((highest - lowest).max())
     if not np.isfinite(spread):
         raise UsageError("the picture holds NaN or infinite values; expected numbers 0..1")
     return spread < VISIBLE_RANGE
