@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 import sfumato
 from sfumato import pipeline
 from sfumato.errors import UsageError
+from sfumato.io._cache import sha256_of
 from sfumato.settings import Settings
 from sfumato.types import Painting
 
@@ -112,10 +112,7 @@ def text(manifest: Manifest) -> str:
 
 def record(path: Path) -> FileRecord:
     """Absolute path and checksum of a file."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
-        sha256 = digest.hexdigest() if digest else hashlib.sha256(stream.read()).hexdigest()
-    return FileRecord(path=str(path.resolve()), sha256=sha256)
+    return FileRecord(path=str(path.resolve()), sha256=sha256_of(path))
 
 
 def libraries() -> dict[str, str]:

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.table import Table
 
+    from sfumato.data.samples import Broken
     from sfumato.types import Image, Painting, Step
 
 DEFAULT = Settings()
+
+SHOWN = 5
+"""Files with something wrong that are named; pages and JSON files name all."""
 
 WIDE = 250  # columns of a table that nobody looks at in a terminal
 
@@ -110,6 +114,22 @@ def parse_options(pairs: Sequence[str] | None) -> dict[str, dict[str, Any]]:
             )
         parsed.setdefault(backend, {})[option.strip()] = value.strip()
     return parsed
+
+
+def group(text: str) -> typer.Typer:
+    """A command with commands inside, also if it is only one so far: without the callback that
+    one would be the command itself."""
+    app = typer.Typer(help=text, no_args_is_help=True)
+    app.callback()(lambda: None)
+    return app
+
+
+def tell_broken(console: Console, broken: Sequence[Broken]) -> None:
+    """Name the first files that cannot be used, and count the others."""
+    for one in broken[:SHOWN]:
+        console.note(f"passed over: {one.path}: {one.reason}")
+    if len(broken) > SHOWN:
+        console.note(f"passed over: {len(broken) - SHOWN} more files")
 
 
 class Console:

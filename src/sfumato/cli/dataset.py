@@ -17,16 +17,9 @@ if TYPE_CHECKING:
     from sfumato.data.generate import Outcome
     from sfumato.data.restyle import Record
 
-app = typer.Typer(help="Make sets of pictures to train on.", no_args_is_help=True)
+app = shared.group("Make sets of pictures to train on.")
 
 ENGINES = ("local", "ray")
-
-SHOWN = 5  # failures that are named; the manifest names all
-
-
-@app.callback()
-def _group() -> None:
-    pass  # without a callback a group of one command would be that command
 
 
 @app.command()
@@ -112,8 +105,7 @@ def stylize(
     if preview:
         files.check_target(preview, [source, *style], overwrite)
     styles, broken = generate.find_styles(style, style_split)
-    for one in broken[:SHOWN]:
-        console.note(f"passed over: {one.path}: {one.reason}")
+    shared.tell_broken(console, broken)
     job = Job(
         styles, stylizer, shared.parse_options(option), per_image, parse_range(strength), seed,
         tuple(region or ("everything",)), edges, similarity, device,
@@ -183,7 +175,7 @@ def _tell(console: shared.Console, outcome: Outcome, target: Path, seconds: floa
     )
     if outcome.weakened:
         console.note(f"  {outcome.weakened} painted with less strength, to keep their structure")
-    for record in outcome.failed[:SHOWN]:
+    for record in outcome.failed[: shared.SHOWN]:
         sys.stderr.write(f"sfumato: {record.content}: {record.failed}\n")
     if outcome.failed:
         more = len(outcome.failed)

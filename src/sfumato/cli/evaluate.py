@@ -21,17 +21,10 @@ if TYPE_CHECKING:
     from sfumato.evaluate.metrics import Interval
     from sfumato.evaluate.report import Report
 
-app = typer.Typer(help="Measure on pictures whose truth is known.", no_args_is_help=True)
+app = shared.group("Measure on pictures whose truth is known.")
 
 NET = "net"
 """The segmenter that runs a weights file of our own nets."""
-
-SHOWN = 5  # broken files that are named; the JSON file and the page name all
-
-
-@app.callback()
-def _group() -> None:
-    pass  # without a callback a group of one command would be that command
 
 
 @app.command()
@@ -241,11 +234,9 @@ def _text(figure: Interval, whole: bool) -> str:
 
 
 def _tell_broken(console: shared.Console, reports: Sequence[Report]) -> None:
-    broken = list(dict.fromkeys(one for report in reports for one in report.broken))
-    for one in broken[:SHOWN]:
-        console.note(f"passed over: {one.path}: {one.reason}")
-    if len(broken) > SHOWN:
-        console.note(f"passed over: {len(broken) - SHOWN} more files")
+    shared.tell_broken(
+        console, list(dict.fromkeys(one for report in reports for one in report.broken))
+    )
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:

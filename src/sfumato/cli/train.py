@@ -17,14 +17,9 @@ if TYPE_CHECKING:
     from sfumato.train.callbacks import Stand
     from sfumato.train.run import Result
 
-app = typer.Typer(help="Train nets on pictures of your own.", no_args_is_help=True)
+app = shared.group("Train nets on pictures of your own.")
 
 REQUIRES = ("torch", "lightning", "safetensors", "tensorboard", "matplotlib")
-
-
-@app.callback()
-def _root() -> None:
-    """Train nets on pictures of your own."""
 
 
 @app.command()

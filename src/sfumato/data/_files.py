@@ -26,8 +26,13 @@ ALL = "all"
 VAL_SHARE = 10
 """One in so many is for validation where nothing says which."""
 
+SPLIT = "split.json"
+"""The file that tells which names are of which split."""
+
+ORIENTATION = 0x0112
+"""EXIF's tag of how a picture is turned."""
+
 _ALIASES = ("val", "valid", "validation")
-_ORIENTATION = 0x0112
 _TAIL = 64
 
 
@@ -66,7 +71,7 @@ def in_split(names: Iterable[str], split: str, folder: Path) -> tuple[list[str],
     names = list(names)
     if split == ALL:
         return names, []
-    listing = folder / "split.json"
+    listing = folder / SPLIT
     if not listing.is_file():
         if split_key(split, ("train", "val")) == "train":
             return [name for name in names if not _for_validation(name)], []
@@ -140,7 +145,7 @@ def header(path: Path) -> tuple[int, int]:
     ends = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
     if kind in ends and ends[kind] not in tail:
         return pictures.read(path).size
-    return (width, height) if exif.get(_ORIENTATION, 1) >= 5 else (height, width)
+    return (width, height) if exif.get(ORIENTATION, 1) >= 5 else (height, width)
 
 
 def reason(path: Path, *, size: tuple[int, int] | None = None) -> str | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sfumato.data._files import read_rgb, reason
 from sfumato.data._listed import BACKGROUND, CLASSES, Broken, Listed, Sample
-from sfumato.data.coco import class_numbers, load, locate, pictures_of
+from sfumato.data.coco import class_numbers, locate, pictures_of
 from sfumato.data.folder import Pair, read_pair
 
 
@@ -57,7 +57,7 @@ def open_boxes(path: Path, split: str, *, label: str = "person") -> Listed[Boxed
         UsageError: no such file, split or category, or nothing to read.
     """
     place = locate(path, split)
-    data = load(place.listing)
+    data = place.data
     labels = class_numbers(data, (BACKGROUND, label), place.listing)
     boxes: dict[Any, list[list[float]]] = defaultdict(list)
     for one in data["annotations"]:
@@ -86,7 +86,7 @@ def open_unboxed(path: Path, split: str, classes: Sequence[str] = CLASSES) -> Li
         UsageError: as for :func:`open_boxes`.
     """
     place = locate(path, split)
-    data = load(place.listing)
+    data = place.data
     labels = class_numbers(data, classes, place.listing)
     boxed = {one["image_id"] for one in data["annotations"] if one.get("category_id") in labels}
     pictures, broken = pictures_of(data, place, split)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.data._files import ALL, in_split, read_json, read_rgb, reason, split_names
+from sfumato.data._files import ALL, SPLIT, in_split, read_json, read_rgb, reason, split_names
 from sfumato.data._listed import CLASSES, IGNORED, Broken, Listed, Sample
 from sfumato.errors import MissingExtraError, PictureError, UsageError, did_you_mean
 
@@ -45,9 +45,10 @@ class Annotated:
 
 @dataclass(frozen=True)
 class Located:
-    """A JSON file, the folder of its pictures, and whether it holds all splits."""
+    """A JSON file and what it says, the folder of its pictures, and whether it holds all splits."""
 
     listing: Path
+    data: Any
     images: Path
     every_split: bool
 
@@ -70,7 +71,7 @@ def open_coco(path: Path, split: str, classes: Sequence[str] = CLASSES) -> Liste
     """
     _require_pycocotools()
     place = locate(path, split)
-    data = load(place.listing)
+    data = place.data
     labels = class_numbers(data, classes, place.listing)
     shapes: dict[Any, list[Shape]] = defaultdict(list)
     no_outline = set()
@@ -198,8 +199,10 @@ def locate(path: Path, split: str) -> Located:
     places = (
         beside, beside / "images", root / part, root / "images" / part, root / "images", root
     )  # fmt: skip
-    names = [str(record.get("file_name")) for record in load(listing)["images"][:50]]
-    return Located(listing, max(places, key=lambda p: sum((p / n).is_file() for n in names)), every)
+    data = load(listing)
+    names = [str(record.get("file_name")) for record in data["images"][:50]]
+    images = max(places, key=lambda p: sum((p / n).is_file() for n in names))
+    return Located(listing, data, images, every)
 
 
 def _one_file(path: Path, split: str) -> Path:
@@ -225,7 +228,7 @@ def _in_folder(folder: Path, split: str) -> Path:
         listing
         for place in (folder, folder / "annotations")
         for listing in sorted(place.glob("*.json"))
-        if listing.name != "split.json"
+        if listing.name != SPLIT
     ]
     if len(listings) == 1:
         return _one_file(listings[0], split)

@@ -12,7 +12,6 @@ whose checksums are still those of the manifest and paints the others.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +30,7 @@ from sfumato.data.layouts import Layout, carry, copy_name, survey
 from sfumato.data.restyle import Item, Job, Painter, Record
 from sfumato.errors import UsageError
 from sfumato.io import pictures
+from sfumato.io._cache import sha256_of
 from sfumato.io._files import write_whole
 from sfumato.io.icc import unit
 from sfumato.ops.resize import fit
@@ -42,7 +42,7 @@ SHOWN = 12
 """Pictures on a contact sheet."""
 
 _PART = re.compile(r"^\..+\.[0-9a-f]{8}\.part$")
-_SHARD = re.compile(r"^manifest(-\d+-of-\d+)?\.jsonl$")
+_NAME = re.compile(r"^manifest(-\d+-of-\d+)?\.jsonl$")
 
 Watch = Callable[[Record, int, int], None]
 """Told of each item as it is finished: its record, how many are done, and how many there are."""
@@ -117,28 +117,26 @@ def stylize(
     head = header(job)
     name = MANIFEST if count == 1 else f"manifest-{number}-of-{count}.jsonl"
     begun = read_manifests(target, head, overwrite=overwrite)
-    done = {item: begun[item.picture] for item in items if _is_whole(target, item, begun)}
+    done = {i.picture: begun[i.picture] for i in items if _is_whole(target, i, begun)}
     manifest = _Manifest(target / name, head)
-    manifest.write([done[item] for item in items if item in done])
+    manifest.write(done.values())
     if count == 1:
         _sweep(target)
-    others = tuple(other for other in layout.others if not _SHARD.match(other))
+    others = tuple(other for other in layout.others if not _NAME.match(other))
     carry(replace(layout, others=others), target, job.copies)
     kept, interrupted = len(done), False
-    records = paint(
-        partial(Painter, job, layout, target), [item for item in items if item not in done], workers
-    )
-    by_picture = {item.picture: item for item in items}
+    missing = [item for item in items if item.picture not in done]
+    records = paint(partial(Painter, job, layout, target), missing, workers)
     try:
         for record in records:
             manifest.add(record)
-            done[by_picture[record.picture]] = record
+            done[record.picture] = record
             if watch:
                 watch(record, len(done), len(items))
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        ordered = [done[item] for item in items if item in done]
+        ordered = [done[item.picture] for item in items if item.picture in done]
         manifest.write(ordered)
     if count == 1 and limit is None and not interrupted:
         for other in target.glob("manifest-*-of-*.jsonl"):
@@ -163,8 +161,8 @@ def find_styles(
     Args:
         specs: folders (their pictures, also in folders inside), picture files, and names of
             built-in styles.
-        split: of folders that have a ``split.json`` or a COCO file; None = ``train`` where there
-            is a ``split.json`` (so that what is measured on later is not painted after), else all.
+        split: of folders that have a ``split.json``; None = ``train`` where there is one (so that
+            what is measured on later is not painted after), else all.
 
     Returns:
         files and names, each once, in order; and files that cannot be used.
@@ -182,7 +180,7 @@ def find_styles(
             continue
         inside = folder / "images" if (folder / "images").is_dir() else folder
         names, twice = _files.find(inside)
-        wanted = split or ("train" if (folder / "split.json").is_file() else _files.ALL)
+        wanted = split or ("train" if (folder / _files.SPLIT).is_file() else _files.ALL)
         chosen, missing = _files.in_split(names, wanted, folder)
         reasons = {name: _files.reason(names[name]) for name in chosen}
         found |= {str(names[name]): None for name, wrong in reasons.items() if not wrong}
@@ -210,9 +208,7 @@ def read_manifests(
         UsageError: it was made with something else, and may not be replaced.
     """
     records: dict[str, Record] = {}
-    for path in sorted(target.glob("manifest*.jsonl")) if target.is_dir() else ():
-        if not _SHARD.match(path.name):
-            continue
+    for path in _manifests(target):
         lines = [line for line in map(_line, path.read_bytes().splitlines()) if line]
         if len(lines) < 2:
             continue  # begun, and nothing painted
@@ -229,6 +225,11 @@ def read_manifests(
             }
             records[str(line["picture"])] = Record(**known)
     return records
+
+
+def _manifests(target: Path) -> list[Path]:
+    """Of a whole run and of shards."""
+    return [path for path in sorted(target.glob("manifest*.jsonl")) if _NAME.match(path.name)]
 
 
 def contact_sheet(outcome: Outcome, source: Path, target: Path) -> Image:
@@ -308,14 +309,14 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
 def _checksum(style: str) -> str:
     """Of a style's file; a built-in one is known by its name."""
     path = Path(style)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "built-in"
+    return sha256_of(path) if path.is_file() else "built-in"
 
 
 def _is_whole(target: Path, item: Item, records: dict[str, Record]) -> bool:
     record, path = records.get(item.picture), target / item.picture
     if record is None or record.failed or not path.is_file():
         return False
-    return hashlib.sha256(path.read_bytes()).hexdigest() == record.sha256
+    return sha256_of(path) == record.sha256
 
 
 def _check_target(source: Path, target: Path) -> None:
@@ -324,8 +325,7 @@ def _check_target(source: Path, target: Path) -> None:
         raise UsageError(f"{target} and {source} lie in one another; choose another folder")
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target} is a file; expected a folder for the new set")
-    foreign = target.is_dir() and any(target.iterdir()) and not any(target.glob("manifest*.jsonl"))
-    if foreign:
+    if target.is_dir() and any(target.iterdir()) and not _manifests(target):
         raise UsageError(f"{target} holds other files; choose an empty or a new folder")
     target.mkdir(parents=True, exist_ok=True)
 

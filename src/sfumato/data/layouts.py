@@ -17,16 +17,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sfumato.data import coco
-from sfumato.data._files import ALL, SUFFIXES
+from sfumato.data._files import ALL, SPLIT, SUFFIXES, read_json
 from sfumato.data.voc import find_voc
 from sfumato.errors import UsageError
 from sfumato.files import READABLE
 from sfumato.io._files import write_whole
-from sfumato.types import Progress, no_progress
 
 Kind = Literal["pairs", "coco", "voc", "plain"]
-
-SPLIT = "split.json"
 
 PICTURES = SUFFIXES | READABLE
 """Endings of pictures, also of those that can be read only with an extra, or not be written: they
@@ -42,12 +39,14 @@ class Layout:
         kind: how its annotations are laid out.
         pictures: path -> (height, width) that its annotations are for, or None.
         others: everything else.
+        listings: those of them that are COCO's.
     """
 
     root: Path
     kind: Kind
     pictures: Mapping[str, tuple[int, int] | None]
     others: tuple[str, ...]
+    listings: tuple[str, ...] = ()
 
 
 def survey(root: Path) -> Layout:
@@ -61,18 +60,18 @@ def survey(root: Path) -> Layout:
     files = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if _shown(path)]
     pictures: dict[str, tuple[int, int] | None]
     kind: Kind
+    listings: tuple[str, ...] = ()
     if (root / "images").is_dir() and (root / "masks").is_dir():
         kind, pictures = "pairs", _inside(files, "images/")
     elif voc := find_voc(root):
         kind, pictures = "voc", _inside(files, f"{_relative(voc, root)}JPEGImages/")
-    elif pictures := _in_listings(root, files):
-        kind = "coco"
     else:
-        kind, pictures = "plain", _inside(files, "")
+        pictures, listings = _in_listings(root, files)
+        kind, pictures = ("coco", pictures) if pictures else ("plain", _inside(files, ""))
     if not pictures:
         raise UsageError(f"there are no pictures in {root}")
     others = tuple(name for name in files if name not in pictures)
-    return Layout(root, kind, pictures, others)
+    return Layout(root, kind, pictures, others, listings)
 
 
 def copy_name(picture: str, copy: int, copies: int) -> str:
@@ -83,29 +82,20 @@ def copy_name(picture: str, copy: int, copies: int) -> str:
     return f"{stem}-{copy + 1}{dot}{suffix}"
 
 
-def carry(
-    layout: Layout, target: Path, copies: int = 1, progress: Progress = no_progress
-) -> list[str]:
+def carry(layout: Layout, target: Path, copies: int = 1) -> None:
     """Write everything but the pictures beside the pictures' copies.
 
     With one copy each file is the same, byte for byte. Files that are there already and say the
     same are left as they are.
 
-    Returns:
-        The files' paths.
-
     Raises:
-        UsageError: a listing cannot be read.
+        UsageError: a file cannot be read.
         PictureError: a file cannot be written.
     """
-    written = []
     repeated = _Repeated(layout, copies)
-    for i, name in enumerate(layout.others):
+    for name in layout.others:
         for path, data in repeated.files(name):
             _put(target / path, data)
-            written.append(path)
-        progress((i + 1) / len(layout.others))
-    return written
 
 
 @dataclass(frozen=True)
@@ -118,26 +108,23 @@ class _Repeated:
     def files(self, name: str) -> Iterator[tuple[str, bytes]]:
         """What becomes of one file: paths and contents."""
         path = self.layout.root / name
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read: {str(error.strerror).lower()}") from None
         if self.copies == 1:
-            yield name, data
-        elif change := self._rule(name):
-            yield name, change(data, path)
+            yield name, _read(path)
+        elif rewrite := self._rule(name):
+            yield name, rewrite(path)
         elif Path(name).stem in self._stems:  # a mask, an XML file, a text file of labels
+            data = _read(path)
             for copy in range(self.copies):
                 new = copy_name(name, copy, self.copies)
                 yield new, _renamed(data, name, new)
         else:
-            yield name, data
+            yield name, _read(path)
 
     @cached_property
     def _stems(self) -> set[str]:
         return {Path(name).stem for name in self.layout.pictures}
 
-    def _rule(self, name: str) -> Callable[[bytes, Path], bytes] | None:
+    def _rule(self, name: str) -> Callable[[Path], bytes] | None:
         """How a file that speaks of many pictures is rewritten."""
         if Path(name).name == SPLIT:
             return self._split
@@ -147,8 +134,8 @@ class _Repeated:
             return self._coco
         return None
 
-    def _split(self, data: bytes, path: Path) -> bytes:
-        table = _parsed(data, path)
+    def _split(self, path: Path) -> bytes:
+        table = read_json(path)
         if not isinstance(table, Mapping):
             raise UsageError(f"{path}: expected a list of names for each split")
         copied = {
@@ -163,18 +150,18 @@ class _Repeated:
             return copy_name(name, copy, self.copies)
         return f"{name}-{copy + 1}"
 
-    def _lines(self, data: bytes, _: Path) -> bytes:
+    def _lines(self, path: Path) -> bytes:
         lines = []
-        for line in data.decode().splitlines():
+        for line in _read(path).decode().splitlines():
             name, space, rest = line.partition(" ")
             copied = [f"{name}-{k + 1}{space}{rest}" for k in range(self.copies)]
             lines += copied if name else [line]
         return ("\n".join(lines) + "\n").encode()
 
-    def _coco(self, data: bytes, path: Path) -> bytes:
-        table = _parsed(data, path)
+    def _coco(self, path: Path) -> bytes:
+        table = read_json(path)
         if not (isinstance(table, dict) and "images" in table and "annotations" in table):
-            return data
+            return _read(path)
         images = [
             one | {"id": self._id(one["id"], k), "file_name": self._name(one["file_name"], k)}
             for one in table["images"]
@@ -192,24 +179,27 @@ class _Repeated:
         return number * self.copies + copy if isinstance(number, int) else f"{number}-{copy + 1}"
 
 
-def _in_listings(root: Path, files: Sequence[str]) -> dict[str, tuple[int, int] | None]:
-    """The pictures that the folder's COCO files name, with the sizes that they state."""
-    known, named = set(files), {}
+def _in_listings(
+    root: Path, files: Sequence[str]
+) -> tuple[dict[str, tuple[int, int] | None], tuple[str, ...]]:
+    """The pictures that the folder's COCO files name, with the sizes that they state; and these
+    files."""
+    known, named, listings = set(files), {}, []
     for name in files:
         if not name.endswith(".json") or Path(name).name == SPLIT:
             continue
         try:
             place = coco.locate(root / name, ALL)
-            records = coco.load(root / name)["images"]
         except UsageError:
             continue  # something else than pictures with annotations
-        for record in records:
+        listings.append(name)
+        for record in place.data["images"]:
             path = f"{_relative(place.images, root)}{record.get('file_name')}"
             if path in known:
                 height, width = record.get("height"), record.get("width")
                 stated = isinstance(height, int) and isinstance(width, int)
                 named[path] = (height, width) if stated else None
-    return dict(sorted(named.items()))
+    return dict(sorted(named.items())), tuple(listings)
 
 
 def _inside(files: Sequence[str], folder: str) -> dict[str, tuple[int, int] | None]:
@@ -234,11 +224,11 @@ def _shown(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".")
 
 
-def _parsed(data: bytes, path: Path) -> Any:
+def _read(path: Path) -> bytes:
     try:
-        return json.loads(data)
-    except ValueError as error:
-        raise UsageError(f"{path} cannot be read as JSON: {error}") from None
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {str(error.strerror).lower()}") from None
 
 
 def _put(target: Path, data: bytes) -> None:

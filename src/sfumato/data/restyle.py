@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from sfumato import pipeline, regions, registry, styles
+from sfumato.data._files import ORIENTATION
 from sfumato.data.layouts import Layout
 from sfumato.data.truth import Truth
 from sfumato.errors import PictureError, SfumatoError, UsageError
@@ -39,8 +40,6 @@ WEAKER = 0.7
 
 TRIES = 4
 """Strengths tried before a picture counts as failed: the last is a third of the first."""
-
-_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -301,8 +300,8 @@ def as_annotated(picture: Picture, path: Path, size: tuple[int, int] | None) -> 
     if size is None or picture.size == size:
         return picture
     with PillowImage.open(path) as file:
-        turned = int(file.getexif().get(_ORIENTATION, 1))
-    if turned in (1, 2, 3, 4) or picture.size != size[::-1]:
+        turned = int(file.getexif().get(ORIENTATION, 1))
+    if turned < 5 or picture.size != size[::-1]:
         height, width = picture.size
         raise PictureError(
             f"{path} is {width} × {height} pixels, and its annotations are for "

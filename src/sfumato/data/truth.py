@@ -94,13 +94,4 @@ def _open(layout: Layout, classes: tuple[str, ...]) -> list[Listed[Sample]]:
         return [open_pairs(layout.root, ALL, classes)]
     if layout.kind == "voc":
         return [open_voc(layout.root, ALL, classes)]
-    listings = [layout.root / n for n in layout.others if n.endswith(".json")]
-    return [coco.open_coco(listing, ALL, classes) for listing in listings if _is_coco(listing)]
-
-
-def _is_coco(listing: Path) -> bool:
-    try:
-        coco.load(listing)
-    except UsageError:
-        return False
-    return True
+    return [coco.open_coco(layout.root / name, ALL, classes) for name in layout.listings]

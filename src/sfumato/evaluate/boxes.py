@@ -12,7 +12,7 @@ import numpy as np
 
 from sfumato import regions
 from sfumato.data.boxes import Boxed, open_boxes
-from sfumato.data.coco import load, locate
+from sfumato.data.coco import locate
 from sfumato.data.samples import ALL, Broken, Listed, recognise
 from sfumato.errors import UsageError
 from sfumato.evaluate import report
@@ -90,7 +90,7 @@ def has_only_boxes(spec: str) -> bool:
     path = Path(spec).expanduser()
     if not path.exists() or recognise(path) != "coco":
         return False
-    marked = load(locate(path, ALL).listing)["annotations"] if _whole(path) else []
+    marked = locate(path, ALL).data["annotations"] if _whole(path) else []
     return bool(marked) and not any(one.get("segmentation") for one in marked)
 
 
