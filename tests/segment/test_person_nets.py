@@ -20,7 +20,7 @@ PERSON_NETS = ["person", "modnet", "selfie"]
 INSIDE = [(225, 110), (225, 60), (180, 70), (200, 330), (100, 400), (280, 200)]
 OUTSIDE = [(20, 20), (400, 60), (470, 200), (20, 150), (330, 60), (490, 20)]
 HELMET = (..., slice(330, 512), slice(270, 512))
-"""Rows and columns of what she holds in her arm: of the person or not, as a net sees it."""
+"""Rows and columns of what she holds in her arm: ``person`` takes a part of it, the others all."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,9 @@ def test_covers_the_astronaut(build, name, astronaut):
     mask = segmenter(astronaut).select(segmenter.classes[0])
     assert all(mask[y, x] for x, y in INSIDE)
     assert not any(mask[y, x] for x, y in OUTSIDE)
-    assert 0.4 < mask.mean() < 0.65
+    if name != "person":
+        assert mask[420, 330]  # the helmet
+    assert (0.4 if name == "person" else 0.45) < mask.mean() < 0.65
 
 
 @pytest.mark.weights
@@ -54,7 +56,8 @@ def test_a_mirrored_picture_gives_about_the_mirrored_mask(build, name, astronaut
     segmenter = build(name)
     mask, mirrored = (segmenter(p).select("person") for p in (astronaut, astronaut[:, ::-1]))
     masks = np.stack([mask, mirrored[:, ::-1]])
-    masks[HELMET] = False
+    if name == "person":
+        masks[HELMET] = False
     assert masks.all(axis=0).sum() / masks.any(axis=0).sum() > 0.96
 
 
