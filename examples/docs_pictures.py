@@ -5,11 +5,15 @@ python examples/docs_pictures.py     # a minute or two; needs all extras
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from sfumato import pipeline, styles
+from sfumato.data import outline
 from sfumato.io import pictures
 from sfumato.ops.resize import fit, resize
 from sfumato.pipeline import Layer
@@ -28,6 +32,8 @@ def main() -> None:
     save("segmenters", segmenters(), columns=6)
     save("matting", matting(), columns=4)
     save("regions", regions(), columns=4)
+    sheet = pictures.from_image(fit(outlines(), 1400))
+    pictures.write(sheet, IMAGES / "dataset" / "outlines.jpg", quality=78, overwrite=True)
 
 
 def save(name: str, tiles: dict[str, Image], columns: int) -> None:
@@ -86,6 +92,37 @@ def regions() -> dict[str, Image]:
     )  # fmt: skip
     painted = {text: paint(studio, photo, text, "starry-night") for text in expressions}
     return {"the photo": photo} | painted
+
+
+BOXES = {
+    "friends": [(55, 42, 265, 468), (270, 52, 493, 468), (215, 95, 315, 468), (0, 175, 62, 430)],
+    "skater": [(236, 390, 532, 845)],
+    "portrait": [(65, 18, 800, 800)],
+    "hat": [(75, 12, 755, 800)],
+    "rooftop": [(152, 158, 357, 730)],
+}
+"""Around the people, in pixels."""
+
+
+def outlines() -> Image:
+    """Masks from boxes, as ``sfumato dataset outline --preview`` shows them."""
+    records, annotations = [], []
+    for i, (name, boxes) in enumerate(BOXES.items()):
+        height, width = load(IMAGES / "photos" / f"{name}.jpg").shape[:2]
+        records.append({"id": i, "file_name": f"{name}.jpg", "width": width, "height": height})
+        for x0, y0, x1, y1 in boxes:
+            box = [x0, y0, x1 - x0, y1 - y0]
+            annotations.append({"image_id": i, "category_id": 1, "bbox": box})
+    listing = {
+        "images": records,
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    with TemporaryDirectory() as folder:
+        source, target = Path(folder) / "in", Path(folder) / "out"
+        shutil.copytree(IMAGES / "photos", source / "images")
+        (source / "boxes.json").write_text(json.dumps(listing))
+        return outline.contact_sheet(outline.outline(source, target), target)
 
 
 def paint(studio: Studio, photo: Image, region: str, style: str) -> Image:

@@ -58,6 +58,15 @@ def write(
     files.write(pictures.from_image(grid(tiles, labels)), target, pictures.QUALITY, overwrite)
 
 
+def framed(image: Image) -> Image:
+    """The whole picture in the middle of a tile, float32 ``[TILE, TILE, 3]``."""
+    small = fit(image, TILE)
+    tile = np.full((TILE, TILE, 3), unit(np.array(PAPER, np.uint8)))
+    top, left = ((TILE - side) // 2 for side in small.shape[:2])
+    tile[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return tile
+
+
 def grid(tiles: Sequence[Image], labels: Sequence[str], columns: int = 6) -> Image:
     """Lay tiles of one size out in rows, each with its label (of one or more lines) below.
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from sfumato.cli.dataset import parse_range, parse_shard
+from sfumato.data.samples import open_samples
 from sfumato.errors import UsageError
 
 from ..data import sets
@@ -114,3 +115,30 @@ def test_interrupted_and_killed_is_the_same_in_the_end(start, tmp_path):
     last = begin(out)
     assert last.wait(timeout=300) == 0
     assert everything(out) == everything(tmp_path / "whole")
+
+
+@pytest.mark.weights
+def test_boxes_become_masks(run, tmp_path, astronaut_path):
+    """The astronaut in her box: the mask covers her, and not the flag beside her."""
+    picture = tmp_path / "in" / "images" / "collins.jpg"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(astronaut_path.read_bytes())
+    record = {"id": 1, "file_name": "collins.jpg", "width": 512, "height": 512}
+    box = {"image_id": 1, "category_id": 1, "bbox": [14, 2, 442, 510]}
+    sets.write_json(tmp_path / "in" / "boxes.json", {
+        "images": [record], "annotations": [box], "categories": [{"id": 1, "name": "person"}],
+    })  # fmt: skip
+    out, sheet = tmp_path / "out", tmp_path / "sheet.png"
+    result = run("dataset", "outline", tmp_path / "in", out, "--preview", sheet)
+    assert result.code == 0, result.err
+    assert "1 pictures (0 were there), 1 boxes outlined, 0 of them in doubt" in result.err
+    assert sheet.is_file()
+    mask = open_samples(str(out), "all")[0].mask
+    assert mask[100, 225] == mask[350, 200] == 1
+    assert mask[60, 60] == mask[100, 480] == 0
+    assert 0.25 < mask.mean() < 0.6
+    again = run("dataset", "outline", tmp_path / "in", out)
+    assert "(1 were there)" in again.err
+    other = run("dataset", "outline", tmp_path / "in", out, "--trust", "0.9")
+    assert other.code == 2
+    assert "--overwrite" in other.err

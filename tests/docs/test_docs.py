@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -15,6 +16,12 @@ from sfumato.io import pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+BOXES = {
+    "images": [{"id": 1, "file_name": "one.jpg", "width": 512, "height": 512}],
+    "annotations": [{"image_id": 1, "category_id": 1, "bbox": [14, 2, 442, 510]}],
+    "categories": [{"id": 1, "name": "person"}],
+}
 
 FENCE = re.compile(r"(<!-- not run: [^>]+-->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 
@@ -47,6 +54,9 @@ def desk(tmp_path, astronaut_path):
     for name in ("painting.jpg", "starry.jpg"):
         pictures.write(painting, tmp_path / name)
     pictures.write_alpha(pictures.read_mask(astronaut_path), tmp_path / "mask.png")
+    (tmp_path / "paintings" / "images").mkdir(parents=True)
+    shutil.copy(astronaut_path, tmp_path / "paintings" / "images" / "one.jpg")
+    (tmp_path / "paintings" / "boxes.json").write_text(json.dumps(BOXES))
     return tmp_path
 
 

@@ -16,6 +16,7 @@ from sfumato.errors import UsageError
 if TYPE_CHECKING:
     from sfumato.data.generate import Outcome
     from sfumato.data.restyle import Record
+    from sfumato.types import Image
 
 app = shared.group("Make sets of pictures to train on.")
 
@@ -125,11 +126,76 @@ def stylize(
             shard=parse_shard(shard), limit=limit, overwrite=overwrite, watch=watch,
         )  # fmt: skip
     if preview and len(outcome.records) > len(outcome.failed):
-        sheet = generate.contact_sheet(outcome, source, target)
-        from sfumato.io import pictures
-
-        files.write(pictures.from_image(sheet), preview, pictures.QUALITY, overwrite)
+        _write_sheet(generate.contact_sheet(outcome, source, target), preview, overwrite)
     _tell(console, outcome, target, time.monotonic() - began)
+
+
+@app.command()
+def outline(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A JSON file in COCO's format, or its folder; boxes are enough.", metavar="IN"
+        ),
+    ],
+    target: Annotated[
+        Path, typer.Argument(help="Folder of the new set: images/ and masks/; begun again, it "
+                             "goes on.", metavar="OUT"),
+    ],
+    label: Annotated[
+        str, typer.Option(help="The category to outline.", metavar="NAME")
+    ] = "person",
+    split: Annotated[
+        str, typer.Option(help="train, val, ..., or all.", metavar="SPLIT")
+    ] = "all",
+    segmenter: Annotated[
+        str | None, typer.Option(help="One that can be shown boxes. (default: sam)",
+                                 metavar="NAME"),
+    ] = None,
+    trust: Annotated[
+        float, typer.Option(help="Least agreement of a box with what is found in it, 0 to 1; "
+                            "else its area is ignored.")
+    ] = 0.5,
+    limit: Annotated[
+        int | None, typer.Option(help="Only the first so many; a later run goes on.", min=1)
+    ] = None,
+    preview: Annotated[
+        Path | None, typer.Option(help="Write some of the outlines on one sheet.", metavar="FILE")
+    ] = None,
+    device: shared.Device = DEFAULT.device,
+    option: shared.Options = None,
+    overwrite: shared.Overwrite = False,
+    quiet: shared.Quiet = False,
+) -> None:  # fmt: skip
+    """Draw masks where only boxes are known, to train on and to measure by."""
+    from sfumato import files
+    from sfumato.data import outline as outlining
+    from sfumato.settings import Settings
+
+    console = shared.Console(quiet)
+    if preview:
+        files.check_target(preview, [source], overwrite)
+    settings = Settings(segmenter=segmenter, options=shared.parse_options(option), device=device)
+
+    def watch(done: int, total: int) -> None:
+        console.at(done / total, f"outlining  {done}/{total}")
+
+    with console.bar("outlining", 1), shared.notes(console, ""):
+        outcome = outlining.outline(
+            source, target, settings=settings, label=label, split=split, trust=trust, limit=limit,
+            overwrite=overwrite, watch=watch, download=console.download,
+        )  # fmt: skip
+    shared.tell_broken(console, outcome.broken)
+    console.note(
+        f"{target}: {len(outcome.names)} pictures ({outcome.kept} were there), {outcome.boxes} "
+        f"boxes outlined, {outcome.doubtful} of them in doubt and ignored"
+    )
+    if outcome.left_out:
+        console.note(f"  {len(outcome.left_out)} pictures left out: nothing in them was sure")
+    if preview and outcome.names:
+        _write_sheet(outlining.contact_sheet(outcome, target), preview, overwrite)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
 
 
 def parse_range(text: str) -> tuple[float, float]:
@@ -164,6 +230,13 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _write_sheet(sheet: Image, target: Path, overwrite: bool) -> None:
+    from sfumato import files
+    from sfumato.io import pictures
+
+    files.write(pictures.from_image(sheet), target, pictures.QUALITY, overwrite)
 
 
 def _tell(console: shared.Console, outcome: Outcome, target: Path, seconds: float) -> None:

@@ -40,11 +40,12 @@ class Boxed:
 
 @dataclass(frozen=True, eq=False)
 class BoxedFile:
-    """A picture not read yet."""
+    """A picture not read yet; ``crowds`` are boxes, too."""
 
     name: str
     image: Path
     boxes: NDArray[np.float32]
+    crowds: NDArray[np.float32]
 
 
 def open_boxes(path: Path, split: str, *, label: str = "person") -> Listed[Boxed]:
@@ -59,19 +60,23 @@ def open_boxes(path: Path, split: str, *, label: str = "person") -> Listed[Boxed
     place = locate(path, split)
     data = place.data
     labels = class_numbers(data, (BACKGROUND, label), place.listing)
-    boxes: dict[Any, list[list[float]]] = defaultdict(list)
+    boxes: dict[tuple[Any, bool], list[list[float]]] = defaultdict(list)
     for one in data["annotations"]:
-        if one.get("category_id") in labels and not one.get("iscrowd") and one.get("bbox"):
+        if one.get("category_id") in labels and one.get("bbox"):
             x, y, width, height = one["bbox"]
-            boxes[one["image_id"]].append([x, y, x + width, y + height])
+            corners = [x, y, x + width, y + height]
+            boxes[one["image_id"], bool(one.get("iscrowd"))].append(corners)
     pictures, broken = pictures_of(data, place, split)
     entries = []
     for record, image in pictures:
         if wrong := reason(image, size=(int(record["height"]), int(record["width"]))):
             broken.append(Broken(str(image), wrong))
             continue
-        array = np.array(boxes[record["id"]], np.float32).reshape(-1, 4)
-        entries.append(BoxedFile(str(record["file_name"]), image, array))
+        single, crowds = (
+            np.array(boxes[record["id"], crowd], np.float32).reshape(-1, 4)
+            for crowd in (False, True)
+        )
+        entries.append(BoxedFile(str(record["file_name"]), image, single, crowds))
     source = f"{place.listing} ({split})"
     return Listed((BACKGROUND, label), entries, read_boxed, broken, source)
 

@@ -20,8 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sfumato import __version__, sheets, styles
 from sfumato.data import _files
 from sfumato.data._listed import Broken
@@ -32,8 +30,6 @@ from sfumato.errors import UsageError
 from sfumato.io import pictures
 from sfumato.io._cache import sha256_of
 from sfumato.io._files import write_whole
-from sfumato.io.icc import unit
-from sfumato.ops.resize import fit
 from sfumato.types import Image
 
 MANIFEST = "manifest.jsonl"
@@ -244,22 +240,13 @@ def contact_sheet(outcome: Outcome, source: Path, target: Path) -> Image:
     tiles, labels = [], []
     for record in shown:
         for path in (source / record.content, target / record.picture):
-            tiles.append(_framed(styles.opaque(pictures.read(path))))
+            tiles.append(sheets.framed(styles.opaque(pictures.read(path))))
         strength = ", ".join(f"{s:.2f}" for s in record.strengths)
         labels += [
             Path(record.content).name[:32],
             f"{Path(record.styles[0]).name[:24]}  {strength}",
         ]
     return sheets.grid(tiles, labels)
-
-
-def _framed(image: Image) -> Image:
-    """The whole picture in the middle of a tile."""
-    small = fit(image, sheets.TILE)
-    tile = np.full((sheets.TILE, sheets.TILE, 3), unit(np.array(sheets.PAPER, np.uint8)))
-    top, left = ((sheets.TILE - side) // 2 for side in small.shape[:2])
-    tile[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return tile
 
 
 @dataclass(frozen=True)
