@@ -21,6 +21,7 @@ LEVELS = [
     {"segment", "matte", "stylize", "compose"},
     {"registry"},
     {"studio", "styles", "finder", "pipeline"},
+    {"place"},
     {"manifest", "files", "sheets", "preview", "report", "ablate"},
     {"data"},
     {"evaluate"},
