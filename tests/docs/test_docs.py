@@ -48,15 +48,16 @@ def desk(tmp_path, astronaut_path):
     for name in ("astronaut", "photo", "me", "photos/one", "photos/two", "old-painting"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(astronaut_path, tmp_path / f"{name}.jpg")
-    for photo in (ROOT / "docs" / "images" / "photos").glob("*.jpg"):
-        shutil.copy(photo, tmp_path)
+    for folder in ("photos", "paintings"):
+        for picture in (ROOT / "docs" / "images" / folder).glob("*.jpg"):
+            shutil.copy(picture, tmp_path)
     painting = pictures.from_image(styles.resolve("waves").image)
     for name in ("painting.jpg", "starry.jpg"):
         pictures.write(painting, tmp_path / name)
     pictures.write_alpha(pictures.read_mask(astronaut_path), tmp_path / "mask.png")
-    (tmp_path / "paintings" / "images").mkdir(parents=True)
-    shutil.copy(astronaut_path, tmp_path / "paintings" / "images" / "one.jpg")
-    (tmp_path / "paintings" / "boxes.json").write_text(json.dumps(BOXES))
+    (tmp_path / "boxed" / "images").mkdir(parents=True)
+    shutil.copy(astronaut_path, tmp_path / "boxed" / "images" / "one.jpg")
+    (tmp_path / "boxed" / "boxes.json").write_text(json.dumps(BOXES))
     return tmp_path
 
 

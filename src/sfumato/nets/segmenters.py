@@ -30,15 +30,7 @@ from sfumato.nets.segformer import SegFormer, Variant
 from sfumato.nets.unet import UNet
 from sfumato.nets.vgg import IMAGENET_MEAN, IMAGENET_STD
 
-METADATA = "sfumato"  # key of the JSON in a file's metadata
 MOST_CLASSES = 255  # masks are bytes, and 255 in them means ignored
-
-TOLERANCE, ROUNDING = 1e-3, 1e-4
-"""By how much an exported graph's logits may differ: so much of 1, or so much of the largest."""
-
-CHECKED_SIZES = ((64, 96), (75, 131), (129, 97))
-"""Heights and widths at which an exported graph is compared with the net."""
-
 
 class FCNOptions(BaseModel, extra="forbid"):
     """Of fcn8s, fcn16s and fcn32s."""
@@ -188,11 +180,7 @@ def save(
         WeightsError: numbers that are not finite, or in half precision would not be.
         MissingExtraError: ``safetensors`` is not installed.
     """
-    try:
-        from safetensors.torch import save as to_bytes
-    except ImportError:
-        raise MissingExtraError("a safetensors file", "train") from None
-    names = net.class_names if class_names is None else tuple(class_names)
+    names = net.class_names if class_names is None else class_names
     header = {
         "name": net.name,
         "options": net.options,
@@ -200,17 +188,7 @@ def save(
         "class_names": _check_names(names, net.classes),
         "about": net.about | about,
     }
-    try:
-        text = json.dumps(header, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"only plain JSON values can be kept about a net: {error}") from None
-    state = {}
-    for key, x in net.state_dict().items():
-        x = x.detach().cpu()
-        x = x.half() if half and x.ndim > 1 and x.is_floating_point() else x
-        _check_finite(key, x, path)
-        state[key] = x.clone(memory_format=torch.contiguous_format)
-    write_whole(path, to_bytes(state, {"format": "pt", METADATA: text}), overwrite=True)
+    saved.write(path, net.state_dict(), header, half=half)
 
 
 def load(path: Path) -> Segmenting:
@@ -235,11 +213,7 @@ def load(path: Path) -> Segmenting:
             with nullcontext() if built["name"] == "segformer" else torch.device("meta"):
                 expected = {key: list(x.shape) for key, x in build(**built).state_dict().items()}
             shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
-            if shapes != expected:
-                odd = min(k for k in shapes | expected if shapes.get(k) != expected.get(k))
-                raise WeightsError(
-                    f"{odd} is {shapes.get(odd, 'missing')}, expected {expected.get(odd, 'none')}"
-                )
+            saved.check_shapes(shapes, expected)
             net = build(**built)
             net.load_state_dict({key: file.get_tensor(key) for key in shapes})
         net.class_names = tuple(_check_names(header["class_names"], net.classes))
@@ -250,7 +224,7 @@ def load(path: Path) -> Segmenting:
         reason = str(error) if isinstance(error, SfumatoError) else repr(error)
         raise WeightsError(f"{path} is no net that Sfumato saved: {reason}") from error
     for key, x in net.state_dict().items():
-        _check_finite(key, x, path)
+        saved.check_finite(key, x, path)
     return net.eval()
 
 
@@ -271,83 +245,8 @@ def export_onnx(net: Segmenting, path: Path, *, half: bool = False) -> float:
     Raises:
         WeightsError: the graph answers otherwise than the net.
     """
-    import onnx
-
-    from sfumato.ops.onnx import session
-
-    # A copy: the net itself may be in training, and on another device.
-    still = copy.deepcopy(net).cpu().float().eval().requires_grad_(False)
-    if half:
-        for p in still.parameters():
-            p.copy_(p.half() if p.ndim > 1 else p)
-    graph = onnx.load_from_string(_traced(still))
-    about = {"name": net.name, "class_names": list(net.class_names), "about": net.about}
-    onnx.helper.set_model_props(graph, {METADATA: json.dumps(about)})
-    if half:
-        _halve(graph.graph)
-    data = graph.SerializeToString()
-    with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / "draft.onnx"
-        draft.write_bytes(data)
-        opened = session(draft, "cpu")
-        worst = 0.0
-        for size in CHECKED_SIZES:
-            image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-            (found,) = opened.run(["logits"], {"image": image.numpy()})
-            expected = still(image).numpy()
-            off, scale = (float(np.abs(x).max()) for x in (found - expected, expected))
-            # Of an untrained net all logits can be tiny, and the tolerance would find nothing.
-            if not off <= max(TOLERANCE * min(1, scale), ROUNDING * scale):
-                raise WeightsError(
-                    f"the exported graph of {net.name} differs from the net by {off:.2g} of "
-                    f"{scale:.2g} at {size}; {path} was not written"
-                )
-            worst = max(worst, off)
-    write_whole(path, data, overwrite=True)
-    return worst
-
-
-def _traced(net: nn.Module) -> bytes:
-    """By the exporter that traces: the other one needs a package that is not among ours."""
-    known = inspect.signature(torch.onnx.export).parameters
-    old: dict[str, Any] = {"dynamo": False} if "dynamo" in known else {}
-    buffer = BytesIO()
-    with warnings.catch_warnings():  # that it is old, and of each size that is looked at
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            net,
-            (torch.zeros(1, 3, 96, 128),),
-            cast(Any, buffer),
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_axes={name: {2: "height", 3: "width"} for name in ("image", "logits")},
-            opset_version=17,
-            # Norms are not folded into convolutions, so that matrices keep their values, and in
-            # half precision are the same as in a file of weights. Runtimes fold on opening.
-            training=torch.onnx.TrainingMode.PRESERVE,
-            do_constant_folding=False,
-            **old,
-        )
-    return buffer.getvalue()
-
-
-def _halve(graph: Any) -> None:
-    """Replace each matrix that loses nothing by it by its half and a node that widens it."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    widen = []
-    for tensor in graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2:
-            continue
-        name, values = tensor.name, numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore"):
-            small = values.astype(np.float16)
-        if np.array_equal(small, values):
-            tensor.CopyFrom(numpy_helper.from_array(small, f"{name}.half"))
-            widen.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = [*widen, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    header = {"name": net.name, "class_names": list(net.class_names), "about": net.about}
+    return export(net, path, output="logits", header=header, half=half)
 
 
 def _parse(name: str, values: dict[str, Any]) -> BaseModel:
@@ -391,8 +290,3 @@ def _check_names(names: Any, classes: int) -> list[str]:
     if names and len(names) != classes:
         raise UsageError(f"expected {classes} class names, got {len(names)}: {', '.join(names)}")
     return list(names)
-
-
-def _check_finite(key: str, x: Tensor, path: Path) -> None:
-    if not torch.isfinite(x).all():
-        raise WeightsError(f"{key} has numbers that are not finite ({path})")
