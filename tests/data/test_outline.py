@@ -219,6 +219,18 @@ def test_interrupted_it_keeps_what_is_done(tmp_path, source):
     assert outline(source, tmp_path / "out").kept == 1
 
 
+@pytest.mark.weights
+@pytest.mark.slow
+def test_several_processes_make_the_same_masks(tmp_path, source, monkeypatch):
+    monkeypatch.undo()  # worker processes have the real segmenter
+    one, two = (outline(source, tmp_path / str(n), workers=n) for n in (1, 2))
+    assert (one.boxes, one.doubtful, one.left_out) == (two.boxes, two.doubtful, two.left_out)
+    assert one.names == two.names
+    assert [p.read_bytes() for p in sorted((tmp_path / "1" / "masks").rglob("*.png"))] == [
+        p.read_bytes() for p in sorted((tmp_path / "2" / "masks").rglob("*.png"))
+    ]
+
+
 def test_a_full_disk_ends_it(tmp_path, source, monkeypatch):
     def full(*args, **kwargs):
         raise PictureError("no space left")

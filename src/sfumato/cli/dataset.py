@@ -156,6 +156,9 @@ def outline(
         float, typer.Option(help="Least agreement of a box with what is found in it, 0 to 1; "
                             "else its area is ignored.")
     ] = 0.5,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes. (default: one a core)", min=1)
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(help="Only the first so many; a later run goes on.", min=1)
     ] = None,
@@ -182,8 +185,9 @@ def outline(
 
     with console.bar("outlining", 1), shared.notes(console, ""):
         outcome = outlining.outline(
-            source, target, settings=settings, label=label, split=split, trust=trust, limit=limit,
-            overwrite=overwrite, watch=watch, download=console.download,
+            source, target, settings=settings, label=label, split=split, trust=trust,
+            workers=workers or _cores(), limit=limit, overwrite=overwrite, watch=watch,
+            download=console.download,
         )  # fmt: skip
     shared.tell_broken(console, outcome.broken)
     console.note(

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from threading import Thread
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import cv2
 
@@ -32,6 +32,9 @@ from sfumato.ops import onnx
 
 MakePainter = Callable[[], Callable[[Item], Record]]
 """Loads the nets. Picklable."""
+
+I = TypeVar("I")  # noqa: E741
+R = TypeVar("R")
 
 AHEAD = 2
 """Items that each worker holds: one in work, one to go on with."""
@@ -67,35 +70,55 @@ def engine(name: str) -> Engine:
 
 def local(make: MakePainter, items: Sequence[Item], workers: int) -> Iterator[Record]:
     """In this process, or in several on this machine."""
+    return spread(make, items, workers, lambda i: Record(i.picture, i.content, failed=DIED))
+
+
+def spread(
+    make: Callable[[], Callable[[I], R]],
+    items: Sequence[I],
+    workers: int,
+    died: Callable[[I], R],
+) -> Iterator[R]:
+    """Any work on items, in this process or in several; nets run on one thread in each.
+
+    Args:
+        make: loads the nets and gives what does the work. Picklable, as items and results are.
+        items: what to work on.
+        workers: processes; 1 = this one.
+        died: the result for an item over which a worker died twice.
+
+    Returns:
+        the results as they are ready.
+    """
     if workers == 1:
         with one_thread() as limit:
-            paint = make()
+            work = make()
             limit()
-            yield from (paint(item) for item in items)
+            yield from (work(item) for item in items)
         return
-    waiting, suspects = deque(items), deque[Item]()
+    waiting, suspects = deque(items), deque[I]()
     while waiting or suspects:
         if suspects:  # one at a time shows which of them it is
             for item in (yield from _pool(make, suspects, workers=1, held=1)):
-                yield Record(item.picture, item.content, failed=DIED)
+                yield died(item)
         else:
             suspects.extend((yield from _pool(make, waiting, workers, held=workers * AHEAD)))
 
 
 def _pool(
-    make: MakePainter, waiting: deque[Item], workers: int, held: int
-) -> Generator[Record, None, list[Item]]:
-    """Paint what is waiting until a worker dies.
+    make: Callable[[], Callable[[I], R]], waiting: deque[I], workers: int, held: int
+) -> Generator[R, None, list[I]]:
+    """Work on what is waiting until a worker dies.
 
     Returns:
         the items that the workers held then.
     """
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (make,))  # forks would hang
-    running: dict[Future[Record], Item] = {}
+    running: dict[Future[R], I] = {}
     try:
         while waiting or running:
             while waiting and len(running) < held:
-                running[pool.submit(_paint, waiting[0])] = waiting[0]
+                running[pool.submit(_work, waiting[0])] = waiting[0]
                 waiting.popleft()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 yield future.result()
@@ -130,23 +153,23 @@ def one_thread() -> Iterator[Callable[[], None]]:
             sys.modules["torch"].set_num_threads(torch_threads)
 
 
-_painter: Callable[[Item], Record] | Exception
+_worker: Callable[[Any], Any] | Exception
 """Of a worker process; or why there is none."""
 
 _single = one_thread()
 """Entered by a worker process, and never left."""
 
 
-def _begin(make: MakePainter) -> None:
-    global _painter
+def _begin(make: Callable[[], Callable[[Any], Any]]) -> None:
+    global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when to stop
     if parent := parent_process():
         Thread(target=_end_with, args=(parent,), daemon=True).start()
     limit = _single.__enter__()
     try:
-        _painter = make()
+        _worker = make()
     except SfumatoError as error:
-        _painter = error
+        _worker = error
     limit()
 
 
@@ -156,10 +179,10 @@ def _end_with(parent: BaseProcess) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _paint(item: Item) -> Record:
-    if isinstance(_painter, Exception):
-        raise _painter
-    return _painter(item)
+def _work(item: Any) -> Any:
+    if isinstance(_worker, Exception):
+        raise _worker
+    return _worker(item)
 
 
 def on_ray(make: MakePainter, items: Sequence[Item], workers: int) -> Iterator[Record]:
@@ -195,4 +218,4 @@ class _RayPainter:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         size = row["size"]
         item = Item(row["content"], row["picture"], None if size is None else tuple(size))
-        return {"record": json.dumps(asdict(_paint(item)))}
+        return {"record": json.dumps(asdict(_work(item)))}

@@ -15,6 +15,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ from sfumato.data._files import ALL, SPLIT, in_split, read_json
 from sfumato.data._listed import IGNORED, Broken, Listed
 from sfumato.data.boxes import Boxed, BoxedFile, open_boxes, read_boxed
 from sfumato.data.coco import locate
+from sfumato.data.engines import DIED, spread
 from sfumato.data.folder import read_labels
 from sfumato.errors import PictureError, UsageError
 from sfumato.io import pictures
@@ -74,6 +76,15 @@ class Outcome:
     broken: list[Broken] = field(default_factory=list)
     interrupted: bool = False
 
+    def count(self, drawn: Drawn) -> None:
+        """Add what became of one more picture."""
+        self.boxes += drawn.boxes
+        self.doubtful += drawn.doubtful
+        if drawn.broken:
+            self.broken.append(drawn.broken)
+        else:
+            (self.left_out if drawn.left_out else self.names).append(drawn.name)
+
 
 def outline(
     source: Path,
@@ -83,6 +94,7 @@ def outline(
     label: str = "person",
     split: str = ALL,
     trust: float = TRUST,
+    workers: int = 1,
     limit: int | None = None,
     overwrite: bool = False,
     watch: Watch | None = None,
@@ -97,6 +109,7 @@ def outline(
         label: the category.
         split: one split only.
         trust: see :data:`TRUST`.
+        workers: processes.
         limit: the first so many pictures.
         overwrite: begin anew where the folder's masks were made in another way.
         watch: told of each picture.
@@ -123,19 +136,19 @@ def outline(
     entries = _usable(boxed)
     _write_split(source, target, split, [entry.name for entry in entries])
     entries, outcome = entries[:limit], Outcome(broken=boxed.broken)
-    segmenter = cast(PromptSegmenter, Studio(settings, download).segmenter(name))
+    kept = [] if again else [e for e in entries if _Place(target, e.name).is_done]
+    missing = [entry for entry in entries if entry not in kept]
+    outcome.kept, outcome.names = len(kept), [entry.name for entry in kept]
+    make = partial(_Outliner, settings, name, target, trust, download if workers == 1 else None)
     try:
-        for done, entry in enumerate(entries, start=1):
-            place = _Place(target, entry.name)
-            if place.mask.is_file() and place.copy.is_file() and not again:
-                outcome.kept += 1
-                outcome.names.append(entry.name)
-            else:
-                _make(entry, place, segmenter, trust, outcome)
+        for done, drawn in enumerate(spread(make, missing, workers, _died), start=len(kept) + 1):
+            outcome.count(drawn)
             if watch:
                 watch(done, len(entries))
     except KeyboardInterrupt:
         outcome.interrupted = True
+    order = {entry.name: i for i, entry in enumerate(entries)}
+    outcome.names.sort(key=order.__getitem__)
     return outcome
 
 
@@ -226,6 +239,17 @@ def tinted(picture: Image, mask: NDArray[np.uint8]) -> Image:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What became of a picture: boxes in it, those in doubt, and why there is no mask."""
+
+    name: str
+    boxes: int = 0
+    doubtful: int = 0
+    left_out: bool = False
+    broken: Broken | None = None
+
+
+@dataclass(frozen=True)
 class _Place:
     """Where a picture's files go."""
 
@@ -240,34 +264,54 @@ class _Place:
     def mask(self) -> Path:
         return (self.target / "masks" / self.name).with_suffix(".png")
 
+    @property
+    def is_done(self) -> bool:
+        return self.mask.is_file() and self.copy.is_file()
 
-def _make(
-    entry: BoxedFile, place: _Place, segmenter: PromptSegmenter, trust: float, outcome: Outcome
-) -> None:
-    place.mask.unlink(missing_ok=True)  # made in another way
-    try:
-        image = read_boxed(entry).image
-        data = entry.image.read_bytes()
-    except (PictureError, OSError) as error:
-        outcome.broken.append(Broken(str(entry.image), str(error)))
-        return
-    shape = (image.shape[0], image.shape[1])
-    mask, doubtful = np.zeros(shape, np.uint8), 0
-    if len(entry.boxes):
-        mask, doubtful = draw(segmenter.look(unit(image)), entry.boxes, shape, trust)
-    outcome.boxes += len(entry.boxes)
-    outcome.doubtful += doubtful
-    for crowd in clipped(entry.crowds, shape):
-        tile = mask[rectangle(crowd, shape)]
-        tile[tile == 0] = IGNORED
-    if (mask == IGNORED).any() and not (mask == 1).any():
-        outcome.left_out.append(entry.name)
-        return
-    for path in (place.copy, place.mask):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(place.copy, data, overwrite=True)
-    write_whole(place.mask, _encoded(mask), overwrite=True)  # last: a mask is a finished picture
-    outcome.names.append(entry.name)
+
+class _Outliner:
+    """Makes one picture's mask; holds the net."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        segmenter: str,
+        target: Path,
+        trust: float,
+        download: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        self.target, self.trust = target, trust
+        self.segmenter = cast(PromptSegmenter, Studio(settings, download).segmenter(segmenter))
+
+    def __call__(self, entry: BoxedFile) -> Drawn:
+        place = _Place(self.target, entry.name)
+        place.mask.unlink(missing_ok=True)  # made in another way
+        try:
+            image, data = read_boxed(entry).image, entry.image.read_bytes()
+        except (PictureError, OSError) as error:
+            return Drawn(entry.name, broken=Broken(str(entry.image), str(error)))
+        mask, doubtful = self._mask(image, entry)
+        if (mask == IGNORED).any() and not (mask == 1).any():
+            return Drawn(entry.name, len(entry.boxes), doubtful, left_out=True)
+        for path in (place.copy, place.mask):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(place.copy, data, overwrite=True)
+        write_whole(place.mask, _encoded(mask), overwrite=True)  # last: then it is finished
+        return Drawn(entry.name, len(entry.boxes), doubtful)
+
+    def _mask(self, image: NDArray[np.uint8], entry: BoxedFile) -> tuple[NDArray[np.uint8], int]:
+        shape = (image.shape[0], image.shape[1])
+        mask, doubtful = np.zeros(shape, np.uint8), 0
+        if len(entry.boxes):
+            mask, doubtful = draw(self.segmenter.look(unit(image)), entry.boxes, shape, self.trust)
+        for crowd in clipped(entry.crowds, shape):
+            tile = mask[rectangle(crowd, shape)]
+            tile[tile == 0] = IGNORED
+        return mask, doubtful
+
+
+def _died(entry: BoxedFile) -> Drawn:
+    return Drawn(entry.name, broken=Broken(str(entry.image), DIED))
 
 
 def _usable(boxed: Listed[Boxed]) -> list[BoxedFile]:
