@@ -1,8 +1,10 @@
-"""How many people each segmenter finds in the paintings of each movement, as a picture.
+"""How well each segmenter finds people in the paintings of each movement, as a picture.
 
 sfumato evaluate segmenter --data ../shared/data/art --segmenter person --json person.json
 sfumato evaluate segmenter --data ../shared/data/art --segmenter modnet --json modnet.json
 python examples/movement_chart.py person.json modnet.json -o movements.png
+
+Of paintings with masks it shows the IoU, of those with boxes only the share of boxes found.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path, help="of 'sfumato evaluate --json'")
     parser.add_argument("-o", "--output", type=Path, default=Path("movements.png"))
     arguments = parser.parse_args()
-    reports = [report for file in arguments.files for report in boxed(file)]
+    reports = [r for file in arguments.files for r in json.loads(file.read_text())["reports"]]
     counts = people(reports[0])
-    found = {r["segmenter"]: boxes_found(r) for r in reports}
+    found = {r["segmenter"]: values_of(r) for r in reports}
     first = next(iter(found.values()))
     shown = sorted((m for m, n in counts.items() if n >= LEAST), key=lambda m: first[m])
     figure, axes = plt.subplots(figsize=(8, 0.34 * len(shown) + 1.2), layout="constrained")
@@ -39,28 +41,27 @@ def main() -> None:
         at = [i + 0.4 - thick * (k + 0.5) for i in range(len(shown))]
         axes.barh(at, [values[m] for m in shown], thick, color=COLOURS[k], label=name)
     axes.set_yticks(range(len(shown)), [f"{m} ({counts[m]})" for m in shown])
-    axes.set_xlabel("share of people's boxes that are found")
+    boxed = reports[0]["kind"] == "boxes"
+    axes.set_xlabel("share of people's boxes that are found" if boxed else "IoU of people")
     axes.set(xlim=(0, 1), ylim=(-0.6, len(shown) - 0.4))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", frameon=False)
     figure.savefig(arguments.output, dpi=110)
 
 
-def boxed(file: Path) -> list[Any]:
-    """The reports of sets in which only boxes are known."""
-    return [r for r in json.loads(file.read_text())["reports"] if r["kind"] == "boxes"]
-
-
 def people(report: Any) -> dict[str, int]:
-    """Movement -> pictures in which there are boxes."""
+    """Movement -> pictures that show people."""
     counts: dict[str, int] = {}
     for row in report["pictures"]:
-        counts[row["group"]] = counts.get(row["group"], 0) + (row.get("boxes", 0) > 0)
+        counts[row["group"]] = counts.get(row["group"], 0) + (row.get("boxes", 1) > 0)
     return counts
 
 
-def boxes_found(report: Any) -> dict[str, float]:
-    return {m: f["measures"]["boxes_found"]["value"] for m, f in report["groups"].items()}
+def values_of(report: Any) -> dict[str, float]:
+    """Movement -> what is measured of it."""
+    if report["kind"] == "boxes":
+        return {m: f["measures"]["boxes_found"]["value"] for m, f in report["groups"].items()}
+    return {m: f["classes"]["person"]["picture_iou"]["value"] for m, f in report["groups"].items()}
 
 
 if __name__ == "__main__":

@@ -33,6 +33,20 @@ def red_net(path: Path, names=("background", "person"), shape=("height", "width"
     )
 
 
+def negative_net(path: Path, name="transformer"):
+    """A style net in Sfumato's own layout: it paints the negative."""
+    weight = -np.eye(3, dtype=np.float32)[..., None, None]
+    node = helper.make_node("Conv", ["image", "weight", "bias"], ["painting"])
+    return _write(
+        path,
+        [node],
+        {"weight": weight, "bias": np.ones(3, np.float32)},
+        [_value("image", [1, 3, "height", "width"])],
+        [_value("painting", [1, 3, "height", "width"])],
+        {"sfumato": json.dumps({"name": name, "about": {}})},
+    )
+
+
 def answering(path: Path, outputs: dict[str, np.ndarray], shape=(1, 3, 64, 64), **metadata):
     """A net that gives the same arrays whatever picture it sees."""
     nodes = [helper.make_node("Identity", [f"{name}.kept"], [name]) for name in outputs]

@@ -22,7 +22,7 @@ LEVELS = [
     {"registry"},
     {"studio", "styles", "finder", "pipeline"},
     {"place"},
-    {"manifest", "files", "sheets", "preview", "report", "ablate"},
+    {"manifest", "files", "placing_files", "sheets", "preview", "report", "ablate"},
     {"data"},
     {"evaluate"},
     {"train"},

@@ -79,20 +79,20 @@ def prepare(
     layers, records, masks = [], [], []
     parts = _one_each(style_regions, len(specs))
     for (region, spec, stylizer), part in zip(specs, parts, strict=True):
-        masks += [mask for text in (region, part) if text is not None for mask in _masks(text)]
+        masks += [mask for text in (region, part) if text is not None for mask in masks_of(text)]
         style = styles.resolve(spec)
-        layers.append(Layer(region, style, stylizer, part))
+        layers.append(layer := Layer(region, style, stylizer, part))
         file = None if styles.is_built_in(spec) else manifests.record(Path(spec))
         records.append(
             LayerRecord(
-                region=_lasting(region),
+                region=lasting(region),
                 style=spec,
                 stylizer=stylizer,
                 file=file,
-                style_region=None if part is None else _lasting(part),
+                style_region=None if part is None else lasting(part),
             )
         )
-        registry.find("stylize", stylizer or registry.DEFAULTS["stylize"])
+        registry.find("stylize", layer.painter)
     for mask in masks:
         pictures.read_mask(mask)  # a bad mask is no fault of any one photo: say so at once
     return Job(tuple(layers), tuple(records), tuple(masks))
@@ -197,7 +197,7 @@ def cut_file(
     Raises:
         SfumatoError: with one clear sentence; then nothing has been written.
     """
-    check_target(target, [source, *_masks(region)], overwrite)
+    check_target(target, [source, *masks_of(region)], overwrite)
     picture = read(source)
     matte = pipeline.cut(styles.opaque(picture), region, studio=studio)
     alpha = matte.alpha
@@ -208,7 +208,7 @@ def cut_file(
         return
     soft = (alpha > 0) & (alpha < 1)  # solid pixels keep the photo's own bytes
     cutout = pictures.repaint(picture, matte.foreground, soft)
-    write(_with_alpha(cutout, alpha), target, pictures.QUALITY, overwrite)
+    write(with_alpha(cutout, alpha), target, pictures.QUALITY, overwrite)
 
 
 def read(source: str | Path) -> Picture:
@@ -285,7 +285,7 @@ def _one_each(style_regions: Sequence[str | None], count: int) -> Sequence[str |
     return style_regions
 
 
-def _lasting(region: str) -> str:
+def lasting(region: str) -> str:
     """The region written so that its mask files are found from any folder."""
     return str(_with_absolute_paths(regions.parse(region)))
 
@@ -357,7 +357,7 @@ def _target(photo: str, folder: str | None, ending: str) -> str:
     return str(Path(folder) / f"{stem}.png")
 
 
-def _masks(region: str) -> list[Path]:
+def masks_of(region: str) -> list[Path]:
     """The mask files that a region names."""
     leaves = regions.leaves(regions.parse(region))
     return [Path(leaf.path) for leaf in leaves if isinstance(leaf, regions.File)]
@@ -382,10 +382,11 @@ def _show(picture: Picture, alpha: Alpha, layers: Sequence[Layer]) -> Picture:
     """Paint on a transparent place shows; painting everything keeps the picture's outline."""
     if picture.alpha is None or all(layer.region.strip() == "everything" for layer in layers):
         return picture
-    return _with_alpha(picture, np.maximum(unit(picture.alpha), alpha))
+    return with_alpha(picture, np.maximum(unit(picture.alpha), alpha))
 
 
-def _with_alpha(picture: Picture, alpha: Alpha) -> Picture:
+def with_alpha(picture: Picture, alpha: Alpha) -> Picture:
+    """The picture with this transparency, at its own depth."""
     return replace(picture, alpha=quantise(alpha, picture.native.dtype))
 
 

@@ -58,7 +58,7 @@ class Manifest(BaseModel, extra="forbid"):
     def stale(self) -> list[str]:
         """A sentence for every input that is missing or no longer what it was."""
         records = [self.photo, *self.masks, *(r.file for r in self.layers if r.file)]
-        return [problem for record in records if (problem := _stale(record))]
+        return [problem for record in records if (problem := stale(record))]
 
 
 def make(
@@ -126,7 +126,8 @@ def libraries() -> dict[str, str]:
     return found
 
 
-def _stale(known: FileRecord) -> str | None:
+def stale(known: FileRecord) -> str | None:
+    """What is wrong if a file is missing or no longer what it was."""
     path = Path(known.path)
     if not path.is_file():
         return f"{path} is gone"

@@ -47,7 +47,7 @@ class Layer:
     Attributes:
         region: an expression of the region language.
         style: what to paint it in.
-        stylizer: backend that paints it; None = the default one.
+        stylizer: backend that paints it; None = the one that holds the style, or the default one.
         style_region: which part of the style picture to learn from, an expression too; None, or
             a style that has its ``region`` already: as the style is.
     """
@@ -56,6 +56,11 @@ class Layer:
     style: Style
     stylizer: str | None = None
     style_region: str | None = None
+
+    @property
+    def painter(self) -> str:
+        """Name of the stylizer that paints it."""
+        return self.stylizer or self.style.net or registry.DEFAULTS["stylize"]
 
 
 def paint(
@@ -158,9 +163,9 @@ def _partial_style(layer: Layer, studio: Studio) -> Style:
             f"the style {style.name!r} lives inside a net, so there is no picture of which "
             f"{region} could be learnt; give a style picture"
         )
-    if not getattr(studio.stylizer(layer.stylizer), "supports_style_region", False):
+    if not getattr(studio.stylizer(layer.painter), "supports_style_region", False):
         raise UsageError(
-            f"{layer.stylizer or registry.DEFAULTS['stylize']} reads whole style pictures, not "
+            f"{layer.painter} reads whole style pictures, not "
             f"just {region}; use --stylizer gatys, or crop the picture"
         )
     finder = Finder(studio, style.image, resize.fit(style.image, studio.settings.size))
@@ -230,7 +235,7 @@ def _found(alpha: Alpha, region: Region, place: str = "this picture", aim: str =
 
 def _stylizers(studio: Studio, layers: Sequence[Layer]) -> list[Stylizer]:
     """The layers' stylizers, their nets open and their styles read."""
-    stylizers = [studio.stylizer(layer.stylizer) for layer in layers]
+    stylizers = [studio.stylizer(layer.painter) for layer in layers]
     for stylizer, layer in zip(stylizers, layers, strict=True):
         if prepare := getattr(stylizer, "prepare", None):
             prepare(layer.style)

@@ -1,4 +1,4 @@
-"""Styles by name: drawn pictures, styles that live inside a net, or any picture file."""
+"""Styles by name: drawn pictures, styles that live inside a net, or any picture or net file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from sfumato.io.icc import unit
 from sfumato.io.pictures import Picture
 from sfumato.ops import foreground
 from sfumato.types import Image, Style
+
+NETS = Path(__file__).parent / "assets" / "styles"
+"""Nets of single drawn styles that come with the package, by the style's name; with their cards."""
+
+NET_SUFFIXES = frozenset((".safetensors", ".onnx", ".pth", ".pt", ".model"))
+"""Of files that hold a net of one style instead of a picture."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,8 @@ def is_built_in(spec: str) -> bool:
 
 
 def resolve(spec: str) -> Style:
-    """The style of this name or file.
+    """The style of this name or file: a picture, or a net of one style (known by its suffix, and
+    opened only by the stylizer).
 
     Raises:
         UsageError: neither a built-in name nor a file.
@@ -86,13 +93,21 @@ def resolve(spec: str) -> Style:
         style = known[spec]
         if style.net:
             return Style(spec, net=style.net, index=style.index)
-        return Style(spec, image=_drawn(spec))
+        return Style(spec, image=_drawn(spec), path=own_net(spec))
     if not Path(spec).exists():
         hint = did_you_mean(spec, known)
         raise UsageError(
             f"no style or file {spec!r}{hint} ('sfumato styles' lists the built-in ones)"
         )
+    if Path(spec).suffix.lower() in NET_SUFFIXES:
+        return Style(Path(spec).name, net="johnson", path=Path(spec))
     return Style(Path(spec).name, image=opaque(pictures.read(spec)))
+
+
+def own_net(name: str) -> Path | None:
+    """The package's net that paints in this drawn style alone, if it has one."""
+    path = NETS / f"{name}.onnx"
+    return path if path.is_file() else None
 
 
 def opaque(picture: Picture) -> Image:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -129,6 +130,7 @@ class Style:
         name: how the user named it (file name or built-in name).
         image: the style picture, or None for a style that lives inside a net (see ``net``).
         net: stylizer that holds the style, when there is no picture.
+        path: file of a net that paints in this style alone (``johnson`` runs it), if there is one.
         index: the style's number in that net.
         region: float32 ``[h, w]``, 0..1, of the picture's size: the part of the style picture to
             learn from; None = all of it.
@@ -139,6 +141,7 @@ class Style:
     net: str | None = None
     index: int = 0
     region: Alpha | None = None
+    path: Path | None = None
 
     def picture_for(self, stylizer: str) -> Image:
         """The picture, for a stylizer that paints after one.

@@ -14,7 +14,7 @@ import sfumato
 from sfumato import registry, styles
 from sfumato.io import weights
 
-COMMANDS = ["paint", "cut", "replay", "ablate", "styles", "backends", "weights"]
+COMMANDS = ["paint", "cut", "place", "replay", "ablate", "styles", "backends", "weights"]
 
 
 def test_version(run):

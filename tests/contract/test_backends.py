@@ -9,7 +9,7 @@ from sfumato import registry
 from sfumato.io import pictures
 from sfumato.types import Context, Matte, Segments, Style
 
-from ..small_nets import red_net, two_things
+from ..small_nets import negative_net, red_net, two_things
 
 SHAPES = [(1, 1), (1, 70), (37, 53), (64, 48)]
 SLOW = {"closed-form", "sam"}  # a library compiles for a minute; seconds a picture
@@ -53,6 +53,13 @@ def build(mask_file, tmp_path_factory):
         return built[kind, name]
 
     return get
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """A style for every stylizer: a picture, and a net for the one that runs nets of one style."""
+    net = negative_net(tmp_path_factory.mktemp("style") / "negative.onnx")
+    return Style("noise", image=_picture((40, 30), seed=5), path=net)
 
 
 def _picture(shape, seed=0):
@@ -132,15 +139,15 @@ def test_matters(build, name, shape, coarse):
 @pytest.mark.parametrize("region", ["none", "half", "all"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", list(_backends("stylize")))
-def test_stylizers(build, name, shape, region):
+def test_stylizers(build, noise, name, shape, region):
     stylizer = build("stylize", name)
-    image, style = _picture(shape), Style("noise", image=_picture((40, 30), seed=5))
+    image = _picture(shape)
     regions = {"none": None, "half": COARSE["hard"](shape), "all": COARSE["full"](shape)}
     fractions = []
-    painted = stylizer(image, style, region=regions[region], progress=fractions.append)
+    painted = stylizer(image, noise, region=regions[region], progress=fractions.append)
     _check_image(painted, shape)
     assert all(0 <= f <= 1 for f in fractions)
-    again = stylizer(image, style, region=regions[region])
+    again = stylizer(image, noise, region=regions[region])
     np.testing.assert_array_equal(painted, again)
 
 

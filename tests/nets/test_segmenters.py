@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
 from sfumato.errors import MissingExtraError, UsageError, WeightsError  # noqa: E402
-from sfumato.nets import segmenters  # noqa: E402
+from sfumato.nets import export, segmenters  # noqa: E402
 from sfumato.ops.onnx import session  # noqa: E402
 
 SMALL = {
@@ -317,8 +317,8 @@ def test_a_graph_that_differs_is_not_written(tmp_path, monkeypatch):
     net, other = _lively(_build("unet")), _lively(_build("unet"))
     with torch.no_grad():
         other.net.score.bias.add_(0.01)
-    graph = segmenters._traced(other)
-    monkeypatch.setattr(segmenters, "_traced", lambda net: graph)
+    graph = export.traced(other, "logits")
+    monkeypatch.setattr(export, "traced", lambda net, output: graph)
     with pytest.raises(WeightsError, match="differs from the net by 0.01"):
         segmenters.export_onnx(net, tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())

@@ -16,6 +16,7 @@ from sfumato.cli import (
     dataset,
     evaluate,
     paint,
+    place,
     replay,
     styles,
     train,
@@ -34,6 +35,7 @@ app = typer.Typer(
 
 app.command("paint")(paint.paint)
 app.command("cut")(cut.cut)
+app.command("place")(place.place)
 app.command("replay")(replay.replay)
 app.command("ablate")(ablate.ablate)
 app.command("styles")(styles.styles)

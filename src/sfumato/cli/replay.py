@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sfumato.cli import _shared as shared
+from sfumato.cli.place import progress
 
 if TYPE_CHECKING:
     from sfumato.manifest import Manifest
+    from sfumato.placing_files import PlacingManifest
 
 
 def replay(
     manifest: Annotated[
         Path,
-        typer.Argument(help="A file written by 'sfumato paint --manifest'.", metavar="MANIFEST"),
+        typer.Argument(
+            help="A file written by 'paint --manifest' or 'place --manifest'.", metavar="MANIFEST"
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -31,14 +35,23 @@ def replay(
     quiet: shared.Quiet = False,
 ) -> None:
     """Make the same picture again from its manifest."""
-    from sfumato import files
+    from sfumato import files, placing_files
     from sfumato import manifest as manifests
 
-    record = manifests.read(manifest)
+    record = placing_files.read_manifest(manifest) or manifests.read(manifest)
     target = str(output or record.output.path)
     console = shared.Console(quiet)
 
     def work(_: str, target: str) -> bool:
+        if isinstance(record, placing_files.PlacingManifest):
+            placing_files.replay(
+                record,
+                Path(target),
+                overwrite=overwrite,
+                report=progress(console),
+                download=console.download,
+            )
+            return False
         painting = files.replay(
             record,
             Path(target),
@@ -58,7 +71,7 @@ def replay(
         )
 
 
-def _why(record: Manifest, now: dict[str, str]) -> str:
+def _why(record: Manifest | PlacingManifest, now: dict[str, str]) -> str:
     if record.interrupted:
         return "the recorded one was interrupted before its end"
     changed = [f"{n} {v} -> {now.get(n)}" for n, v in record.libraries.items() if now.get(n) != v]

@@ -45,5 +45,6 @@ def styles(
 
     table = Table("style", "how it looks", "painted by", box=None, pad_edge=False)
     for style in library.catalogue():
-        table.add_row(style.name, style.description, style.net or "any stylizer")
+        own = ", johnson" if library.own_net(style.name) else ""
+        table.add_row(style.name, style.description, style.net or f"any stylizer{own}")
     shared.show(table)

@@ -55,6 +55,27 @@ def find(folder: Path) -> tuple[dict[str, Path], list[Broken]]:
     return found, broken
 
 
+def sound(folder: Path, split: str | None = None) -> tuple[list[Path], list[Broken]]:
+    """Pictures of a folder (of its ``images/``, if it has that) that their headers say can be used.
+
+    Args:
+        split: None = ``train`` where there is a ``split.json``, else all.
+
+    Returns:
+        paths in the order of their names, and files that cannot be used.
+
+    Raises:
+        UsageError: there is no such split.
+    """
+    names, broken = find(folder / "images" if (folder / "images").is_dir() else folder)
+    wanted = split or ("train" if (folder / SPLIT).is_file() else ALL)
+    chosen, missing = in_split(names, wanted, folder)
+    reasons = {name: reason(names[name]) for name in chosen}
+    broken += missing
+    broken += [Broken(str(names[name]), wrong) for name, wrong in reasons.items() if wrong]
+    return [names[name] for name, wrong in reasons.items() if not wrong], broken
+
+
 def in_split(names: Iterable[str], split: str, folder: Path) -> tuple[list[str], list[Broken]]:
     """Those of the names that belong to a split, in their order.
 

@@ -174,14 +174,9 @@ def find_styles(
             styles.resolve(spec)
             found[spec] = None
             continue
-        inside = folder / "images" if (folder / "images").is_dir() else folder
-        names, twice = _files.find(inside)
-        wanted = split or ("train" if (folder / _files.SPLIT).is_file() else _files.ALL)
-        chosen, missing = _files.in_split(names, wanted, folder)
-        reasons = {name: _files.reason(names[name]) for name in chosen}
-        found |= {str(names[name]): None for name, wrong in reasons.items() if not wrong}
-        broken += twice + missing
-        broken += [Broken(str(names[n]), wrong) for n, wrong in reasons.items() if wrong]
+        sound, others = _files.sound(folder, split)
+        found |= {str(path): None for path in sound}
+        broken += others
     if not found:
         raise UsageError(f"there are no style pictures in {', '.join(specs)}")
     return tuple(found), broken

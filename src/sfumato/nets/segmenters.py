@@ -5,32 +5,28 @@ All take RGB pictures 0..1 of any size and answer with logits of the same size.
 
 from __future__ import annotations
 
-import copy
-import inspect
 import json
-import tempfile
-import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
-from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-import numpy as np
 import torch
 from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor, nn
 
 from sfumato.errors import MissingExtraError, SfumatoError, UsageError, WeightsError, did_you_mean
-from sfumato.io._files import write_whole
-from sfumato.nets import encoders
+from sfumato.nets import encoders, saved
 from sfumato.nets.deeplab import RATES, DeepLabV3Plus
+from sfumato.nets.export import export
 from sfumato.nets.fcn import FCN
+from sfumato.nets.saved import METADATA
 from sfumato.nets.segformer import SegFormer, Variant
 from sfumato.nets.unet import UNet
 from sfumato.nets.vgg import IMAGENET_MEAN, IMAGENET_STD
 
 MOST_CLASSES = 255  # masks are bytes, and 255 in them means ignored
+
 
 class FCNOptions(BaseModel, extra="forbid"):
     """Of fcn8s, fcn16s and fcn32s."""
@@ -180,7 +176,7 @@ def save(
         WeightsError: numbers that are not finite, or in half precision would not be.
         MissingExtraError: ``safetensors`` is not installed.
     """
-    names = net.class_names if class_names is None else class_names
+    names = net.class_names if class_names is None else tuple(class_names)
     header = {
         "name": net.name,
         "options": net.options,
@@ -229,7 +225,8 @@ def load(path: Path) -> Segmenting:
 
 
 def export_onnx(net: Segmenting, path: Path, *, half: bool = False) -> float:
-    """Write ``net`` as an ONNX graph and compare it with the net at :data:`CHECKED_SIZES`.
+    """Write ``net`` as an ONNX graph and compare it with the net
+    (:func:`sfumato.nets.export.export`).
 
     Input ``image``: float32 ``[1, 3, H, W]``, RGB, 0..1. Output ``logits``: float32
     ``[1, classes, H, W]``. H and W are free; SegFormer needs 32 or more. The names of net and

@@ -62,7 +62,8 @@ def horizon(painting: Image) -> Ground:
     share = below / count
     parted = share * (1 - share) * ((upper - lower) ** 2).sum(1) / spread
     credible = 1 / (1 + np.exp(-(upper[:, 0] - lower[:, 0]) / LIGHTER))
-    score = parted * credible * np.exp(-(((share - USUAL) / SPREAD) ** 2) / 2)
+    usual = (1 + np.exp(-(((share - USUAL) / SPREAD) ** 2) / 2)) / 2
+    score = parted * credible * usual
     best = int(score.argmax())
     confidence = float(np.clip((parted[best] * credible[best] - PLAIN) / (0.6 - PLAIN), 0, 1))
     sure = min(1.0, 2 * confidence)

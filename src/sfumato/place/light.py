@@ -26,7 +26,7 @@ HUE = 10.0
 SHADED = 12.0
 """From this change of lightness (CIELAB's L) across the region on, the shading is plain to see."""
 
-CLEAR = 0.2
+CLEAR = 0.3
 """Strength from which on a light is worth following."""
 
 
@@ -78,7 +78,7 @@ def direction(image: Image, weights: Alpha | None = None) -> Light:
     lab = cv2.cvtColor(_blurred(small, share.reshape(small.shape[:2])), cv2.COLOR_RGB2Lab)
     lightness = lab[..., 0].astype(np.float64).ravel()
     at = _positions(small.shape[:2], share)
-    surface = _surfaces(lab[..., 1:].reshape(-1, 2))
+    surface = _surfaces(np.asarray(lab[..., 1:], np.float32).reshape(-1, 2))
     lightness, at = _within(lightness[:, None], surface, share)[:, 0], _within(at, surface, share)
     weighted = at * share[:, None]
     # A touch of ridge: a surface one pixel wide says nothing about its width.

@@ -16,8 +16,7 @@ from sfumato.data.samples import Sample
 from sfumato.nets import segmenters
 from sfumato.train import curves, guard, predictions
 from sfumato.train.module import Row, Training
-
-LAST, BEST = "last.ckpt", "best.safetensors"
+from sfumato.train.workspace import BEST, CURVES, LAST, METRICS
 
 FELL = 0.5
 """Share of its first value below which the training loss has fallen well."""
@@ -30,7 +29,8 @@ class Stand:
     Attributes:
         epoch, epochs: finished, and planned; an epoch under way counts in parts.
         loss: of the last step, or the epoch's mean after a validation.
-        iou: after a validation; None at other steps.
+        iou: after a validation of a segmenter; None at other steps.
+        val_loss: after a validation; None at other steps.
         note: something to tell the user now.
     """
 
@@ -38,6 +38,7 @@ class Stand:
     epochs: int
     loss: float = math.nan
     iou: float | None = None
+    val_loss: float | None = None
     note: str = ""
 
 
@@ -72,8 +73,8 @@ class Journal(Callback):
         rows = module.history
         if best_epoch(rows) == len(rows) - 1:
             segmenters.save(module.best, self.folder / BEST, class_names=module.recipe.classes)
-        curves.write_table(rows, self.folder / "metrics.csv")
-        curves.draw(rows, self.folder / "curves.png", self.folder.name)
+        curves.write_table(rows, self.folder / METRICS)
+        curves.draw(rows, self.folder / CURVES, self.folder.name)
         net = module.best
         training = net.training
         net.eval()
@@ -121,18 +122,19 @@ class Report(Callback):
         self.watch, self.last = watch, 0.0
 
     def on_train_batch_end(
-        self, trainer: Trainer, module: Any, outputs: Any, _: Any, number: int
+        self, trainer: Trainer, _module: Any, outputs: Any, _batch: Any, number: int
     ) -> None:
         if time.monotonic() - self.last < 0.2:  # reading the loss waits for the device
             return
         self.last = time.monotonic()
         done = trainer.current_epoch + (number + 1) / max(1, int(trainer.num_training_batches))
-        loss = float(outputs["loss"]) * module.recipe.accumulate
+        loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
         self.watch(Stand(done, trainer.max_epochs or 0, loss))
 
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         row = module.history[-1]
-        self.watch(Stand(len(module.history), trainer.max_epochs or 0, row["loss"], row["iou"]))
+        done, planned = len(module.history), trainer.max_epochs or 0
+        self.watch(Stand(done, planned, row["loss"], row.get("iou"), row["val_loss"]))
 
 
 def best_epoch(rows: Sequence[Row]) -> int:
@@ -140,7 +142,6 @@ def best_epoch(rows: Sequence[Row]) -> int:
     return max(range(len(rows)), key=lambda i: rows[i]["iou"])
 
 
-def device_name(trainer: Trainer) -> str:
-    """What the net was trained on, in words."""
-    device = trainer.strategy.root_device
+def device_name(device: torch.device) -> str:
+    """What a net was trained on, in words."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()

@@ -44,7 +44,6 @@ def text(
     """
     encoder = f" on {recipe.encoder}" if recipe.encoder else ""
     classes = ", ".join(recipe.classes[1:])
-    asked = f"```\n{command}\n```" if command else "Trained from Python."
     minutes = sum(row.get("seconds", 0) for row in rows) / 60
     warning = f"**A collapse was seen while it was trained:** {note}.\n\n" if note else ""
     return f"""# {recipe.net}{encoder}: {classes}
@@ -53,13 +52,13 @@ def text(
 
 {warning}## How it was made
 
-{asked}
+{asked(command)}
 
 - {_steps(recipe, rows, best)}; {minutes:.1f} minutes on {device}, {platform.machine()}.
 - Seed {recipe.seed}; weights to begin with: {recipe.start}; every setting is in `recipe.json`.
-- {", ".join(_versions())}.
+- {", ".join(versions())}.
 
-{_table(("set", "split", "samples", "broken files"), parts)}
+{table(("set", "split", "samples", "broken files"), parts)}
 
 ## How good it is
 
@@ -68,7 +67,7 @@ weights that are saved here. The net was chosen by these very pictures, so on ot
 little worse; `sfumato evaluate segmenter` measures at full size, with edges and intervals.
 
 {
-        _table(
+        table(
             ("set", *(f"IoU {name}" for name in recipe.classes), "mean IoU", "pixel accuracy"),
             [_scores(name, matrix) for name, matrix in counts.items()],
         )
@@ -88,7 +87,7 @@ The weights were learnt from the sets listed above{_started(recipe)}. Their term
 of those who are shown, go on to what is made of these weights: look them up before passing the
 weights on, and pass this card on with them.
 
-{_table(("file", "MB", "SHA-256"), [_file(path) for path in (net, onnx)])}
+{table(("file", "MB", "SHA-256"), [file_row(path) for path in (net, onnx)])}
 """
 
 
@@ -100,7 +99,13 @@ def _steps(recipe: Recipe, rows: Sequence[Mapping[str, float]], best: int) -> st
     )
 
 
-def _versions() -> list[str]:
+def asked(command: str) -> str:
+    """How the user asked for a training."""
+    return f"```\n{command}\n```" if command else "Trained from Python."
+
+
+def versions() -> list[str]:
+    """What it was made with."""
     libraries = [f"{name} {metadata.version(name)}" for name in LIBRARIES]
     return [f"sfumato {sfumato.__version__}", f"Python {platform.python_version()}", *libraries]
 
@@ -115,11 +120,13 @@ def _scores(name: str, counts: Counts) -> list[str]:
     return [name, *(f"{float(value):.4f}" for value in values)]
 
 
-def _file(path: Path) -> list[str]:
+def file_row(path: Path) -> list[str]:
+    """Name, megabytes and checksum."""
     data = path.read_bytes()
     return [path.name, f"{len(data) / 1e6:.2f}", hashlib.sha256(data).hexdigest()]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """In Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -6,9 +6,12 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sfumato.io._files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def draw(rows: Sequence[Mapping[str, float]], target: Path, title: str = "") -> None:
@@ -50,6 +53,35 @@ def draw(rows: Sequence[Mapping[str, float]], target: Path, title: str = "") -> 
         axes.spines["top"].set_visible(False)
         axes.grid(axis="y", color="#eee")
     rate.spines["top"].set_visible(False)
+    _save(figure, target)
+
+
+def draw_style(rows: Sequence[Mapping[str, float]], target: Path, title: str = "") -> None:
+    """Losses of a style net over the steps, and their terms on the photos measured on, as a PNG.
+
+    Args:
+        rows: a row a round, as :class:`sfumato.train.style_module.StyleTraining` keeps them.
+        target: file to write; replaced if it exists.
+        title: above the curves.
+    """
+    from matplotlib.figure import Figure
+
+    steps = [row["step"] for row in rows]
+    marker = "o" if len(rows) == 1 else None
+    figure = Figure(figsize=(10, 3.4), dpi=110, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    shown = ({"loss": "training", "val_loss": "measured"}, {"content": "content", "style": "style"})
+    for axes, names in zip(figure.subplots(1, 2), shown, strict=True):
+        axes.set(xlabel="step", ylabel="loss", yscale="log")
+        for name, label in names.items():
+            axes.plot(steps, [row[name] for row in rows], label=label, marker=marker)
+        axes.legend(frameon=False, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#eee")
+    _save(figure, target)
+
+
+def _save(figure: Figure, target: Path) -> None:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
     write_whole(target, stream.getvalue(), overwrite=True)

@@ -231,11 +231,11 @@ def parse_changes(pairs: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
-def differences(one: Recipe, other: Recipe) -> list[str]:
-    """Fields in which two recipes would not be the same training."""
+def differences(one: BaseModel, other: BaseModel) -> list[str]:
+    """Fields in which two recipes of one kind would not be the same training."""
     return [
         name
-        for name in Recipe.model_fields
+        for name in type(one).model_fields
         if name not in FREE_TO_CHANGE and getattr(one, name) != getattr(other, name)
     ]
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
-import signal
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from sfumato.data.augment import Restyle
 from sfumato.data.generate import find_styles
 from sfumato.data.on_the_fly import OnTheFly
-from sfumato.errors import PictureError, UsageError
+from sfumato.errors import UsageError
 from sfumato.evaluate.metrics import Counts
 from sfumato.io._files import write_whole
 from sfumato.nets import segmenters
@@ -26,8 +18,6 @@ from sfumato.nets.device import choose_device
 from sfumato.nets.segmenters import Segmenting
 from sfumato.train import card, loader, predictions
 from sfumato.train.callbacks import (
-    BEST,
-    LAST,
     Guard,
     Journal,
     Report,
@@ -39,14 +29,11 @@ from sfumato.train.callbacks import (
 from sfumato.train.loader import Sets
 from sfumato.train.module import Row, Training, confusion
 from sfumato.train.processes import helpers
-from sfumato.train.recipe import Recipe, differences, read
+from sfumato.train.recipe import Recipe
 from sfumato.train.start import begin
+from sfumato.train.workspace import BEST, CARD, COMMON, LAST, NET, ONNX, muted, prepare, trainer
 
-NET, ONNX, CARD, RECIPE = "net.safetensors", "net.onnx", "README.md", "recipe.json"
-
-WRITTEN = (
-    NET, ONNX, CARD, RECIPE, LAST, BEST, "metrics.csv", "curves.png", "predictions", "tensorboard",
-)  # fmt: skip
+WRITTEN = (*COMMON, "predictions")
 """All that a training leaves in its folder."""
 
 
@@ -115,7 +102,7 @@ def train(
     restyle = restyle or painter_of(recipe)
     sets = loader.open_sets(recipe)
     module = begin_seeded(recipe, sets)
-    _prepare(out, recipe, resume, overwrite)
+    prepare(out, recipe, WRITTEN, resume=resume, overwrite=overwrite)
     with helpers(recipe.devices, _help, recipe, out, restyle):
         course = fit(module, sets, out, restyle=restyle, watch=watch)
     net, onnx = finish(out)
@@ -171,14 +158,15 @@ def fit(
 ) -> Course:
     """The training itself, in this process; goes on from the folder's checkpoint if it has one."""
     recipe = module.recipe
-    with _muted():
+    with muted():
         module.to(memory_format=torch.channels_last)
         guard = Guard(watch)
         journal = Journal(folder, predictions.choose(sets.validation, recipe.size), recipe.patience)
         device = choose_device(recipe.device).type
-        trainer = Trainer(
-            default_root_dir=folder,
-            accelerator=device,
+        lightning = trainer(
+            folder,
+            device,
+            [Report(watch), guard, journal],
             devices=recipe.devices,
             strategy="ddp" if recipe.devices > 1 else "auto",
             sync_batchnorm=recipe.devices > 1 and device == "cuda",
@@ -186,25 +174,16 @@ def fit(
             max_epochs=planned_epochs(recipe, len(sets.training)),
             accumulate_grad_batches=recipe.accumulate,
             gradient_clip_val=recipe.clip or None,
-            logger=TensorBoardLogger(folder, name="", version="tensorboard"),
-            callbacks=[Report(watch), guard, journal],
-            log_every_n_steps=10,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            benchmark=device == "cuda",
         )
         last = folder / LAST
-        trainer.fit(
+        lightning.fit(
             module,
             loader.training_loader(sets, recipe, rank=rank, restyle=restyle),
             loader.validation_loaders(sets, recipe, rank=rank),
             ckpt_path=last if last.exists() else None,
             weights_only=True,
         )
-        return Course(module.history, device_name(trainer), guard.sentence)
+        return Course(module.history, device_name(lightning.strategy.root_device), guard.sentence)
 
 
 def planned_epochs(recipe: Recipe, samples: int) -> int:
@@ -247,67 +226,3 @@ def _help(recipe: Recipe, folder: Path, restyle: Restyle | None) -> None:
     rank = int(os.environ["LOCAL_RANK"])
     sets = loader.open_sets(recipe)
     fit(begin_seeded(recipe, sets), sets, folder, restyle=restyle, rank=rank)
-
-
-def _prepare(folder: Path, recipe: Recipe, resume: bool, overwrite: bool) -> None:
-    """Make the folder ready to train in.
-
-    Raises:
-        UsageError: it holds a training, and none of the options says what to do with it, or the
-            training to go on with was another one.
-        PictureError: it cannot be written.
-    """
-    if resume and overwrite:
-        raise UsageError("use either --resume or --overwrite, not both")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file; expected a folder to train in")
-    if resume and not (folder / RECIPE).exists():
-        raise UsageError(f"there is no training to go on with in {folder}")
-    if resume and (other := differences(read(str(folder / RECIPE)), recipe)):
-        raise UsageError(
-            f"the training in {folder} is another one: {', '.join(other)} differ; go on with the "
-            "same settings, or choose another folder"
-        )
-    if not (resume or overwrite) and folder.exists() and any(folder.iterdir()):
-        raise UsageError(
-            f"{folder} is not empty; give --resume to go on with a training in it, or --overwrite"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in WRITTEN if overwrite else ():
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    except OSError as error:
-        raise PictureError(f"{folder} cannot be written: {error.strerror or error}") from None
-    write_whole(folder / RECIPE, recipe.model_dump_json(indent=2).encode(), overwrite=True)
-
-
-@contextmanager
-def _muted() -> Iterator[None]:
-    """Lightning's remarks kept back, and its ways to end turned into the usual ones."""
-    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
-    levels = [logger.level for logger in loggers]
-    interrupt = signal.getsignal(signal.SIGINT)
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            for kind in (UserWarning, FutureWarning, DeprecationWarning):
-                warnings.filterwarnings("ignore", category=kind, module=r"(lightning|torch)\b")
-            yield
-    except SystemExit:
-        raise KeyboardInterrupt from None
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        if "Terminated" in str(error):  # a whole group of processes was asked to end
-            raise KeyboardInterrupt from None
-        raise UsageError(
-            "a process that reads samples ended unexpectedly, perhaps for want of memory; "
-            "--resume goes on, with --set workers=0 in this process alone"
-        ) from error
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if signal.getsignal(signal.SIGINT) is not interrupt:
-            signal.signal(signal.SIGINT, interrupt)
