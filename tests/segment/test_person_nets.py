@@ -22,6 +22,9 @@ OUTSIDE = [(20, 20), (400, 60), (470, 200), (20, 150), (330, 60), (490, 20)]
 HELMET = (..., slice(330, 512), slice(270, 512))
 """Rows and columns of what she holds in her arm: ``person`` takes a part of it, the others all."""
 
+BYSTANDERS = ("00174",)
+"""Pictures whose hand-made mask leaves people out who are plain to see."""
+
 
 @pytest.fixture(scope="module")
 def build():
@@ -97,9 +100,9 @@ def test_u2netp_finds_no_subject_in_a_plain_shade(build):
 @pytest.mark.parametrize("name", ["modnet", "person"])
 @pytest.mark.parametrize(("folder", "least"), [("portraits", 0.94), ("people", 0.93)])
 def test_the_best_find_people_in_photographs(build, shared_data, name, folder, least):
-    names = json.loads((shared_data / folder / "split.json").read_text())["val"][:8]
+    names = json.loads((shared_data / folder / "split.json").read_text())["val"]
     scores = []
-    for picture in names:
+    for picture in [name for name in names if name not in BYSTANDERS][:8]:
         image = pictures.read(shared_data / folder / "images" / f"{picture}.jpg").image
         truth = pictures.read_mask(shared_data / folder / "masks" / f"{picture}.png") > 0.5
         mask = build(name)(image).select("person")

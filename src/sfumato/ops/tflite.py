@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,6 +15,8 @@ from numpy.typing import NDArray
 from sfumato.errors import WeightsError
 from sfumato.ops.resize import resize
 from sfumato.types import Image
+
+STDERR = 2
 
 
 class Net:
@@ -27,8 +32,9 @@ class Net:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter: Any = Interpreter(model_path=str(path), num_threads=2)
-            self._interpreter.allocate_tensors()
+            with _muted():
+                self._interpreter: Any = Interpreter(model_path=str(path), num_threads=2)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise WeightsError(
                 f"{path} cannot be opened as a TFLite net ({str(error).splitlines()[0]}); "
@@ -55,3 +61,20 @@ class Net:
                 self._output["index"]
             )  # a copy: [1, h, w, C]
         return np.asarray(output[0], dtype=np.float32)
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """LiteRT announces its delegate on the process's standard error, and takes no word not to."""
+    try:
+        kept = os.dup(STDERR)
+    except OSError:  # closed
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), STDERR)
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)

@@ -43,7 +43,7 @@ class Options(BaseModel, extra="forbid"):
         description="drop separate parts smaller than this share of the largest one",
     )
     least: float = Field(
-        0.8, ge=0, le=1, description="drop what the net is less sure of: it is nobody"
+        0.7, ge=0, le=1, description="drop what the net is less sure of: it is nobody"
     )
 
 
