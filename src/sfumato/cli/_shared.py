@@ -90,6 +90,17 @@ Options = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no notes.")]
+Quality = Annotated[
+    int | None, typer.Option(help="Of JPEG and WebP output, 1 to 100.", min=1, max=100)
+]
+Manifest = Annotated[
+    str | None,
+    typer.Option(
+        "--manifest",
+        help="Write down what was done, for 'sfumato replay' (default: OUT.json).",
+        metavar="[FILE.json]",
+    ),
+]
 
 STAGES = {"find": (0.0, 0.3), "stylize": (0.3, 0.55), "compose": (0.85, 0.15)}
 """Where each stage begins and how much of a photo's bar it takes."""

@@ -22,6 +22,11 @@ app = shared.group("Make sets of pictures to train on.")
 
 ENGINES = ("local", "ray")
 
+Workers = Annotated[int | None, typer.Option(help="Processes. (default: one a core)", min=1)]
+Limit = Annotated[
+    int | None, typer.Option(help="Only the first so many; a later run goes on.", min=1)
+]
+
 
 @app.command()
 def stylize(
@@ -73,9 +78,7 @@ def stylize(
     similarity: Annotated[
         float, typer.Option(help="The same for which parts look alike.")
     ] = 0.4,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes. (default: one a core)", min=1)
-    ] = None,
+    workers: Workers = None,
     engine: Annotated[
         str, typer.Option(help="local, or ray for several machines.", metavar="|".join(ENGINES))
     ] = ENGINES[0],
@@ -83,9 +86,7 @@ def stylize(
         str, typer.Option(help="Only the i-th of n parts, for n machines with one disk.",
                           metavar="i/n"),
     ] = "1/1",
-    limit: Annotated[
-        int | None, typer.Option(help="Only the first so many; a later run goes on.", min=1)
-    ] = None,
+    limit: Limit = None,
     preview: Annotated[
         Path | None,
         typer.Option(help="Write the first pictures, before and after, on one sheet.",
@@ -156,12 +157,8 @@ def outline(
         float, typer.Option(help="Least agreement of a box with what is found in it, 0 to 1; "
                             "else its area is ignored.")
     ] = 0.5,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes. (default: one a core)", min=1)
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Only the first so many; a later run goes on.", min=1)
-    ] = None,
+    workers: Workers = None,
+    limit: Limit = None,
     preview: Annotated[
         Path | None, typer.Option(help="Write some of the outlines on one sheet.", metavar="FILE")
     ] = None,

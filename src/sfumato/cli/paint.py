@@ -55,17 +55,8 @@ def paint(
     device: shared.Device = DEFAULT.device,
     max_memory: shared.MaxMemory = DEFAULT.max_memory,
     option: shared.Options = None,
-    quality: Annotated[
-        int | None, typer.Option(help="Of JPEG and WebP output, 1 to 100.", min=1, max=100)
-    ] = None,
-    manifest: Annotated[
-        str | None,
-        typer.Option(
-            "--manifest",
-            help="Write down what was done, for 'sfumato replay' (default: OUT.json).",
-            metavar="[FILE.json]",
-        ),
-    ] = None,
+    quality: shared.Quality = None,
+    manifest: shared.Manifest = None,
     report: Annotated[
         str | None,
         typer.Option(

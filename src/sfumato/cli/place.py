@@ -112,17 +112,8 @@ def place(
     seed: shared.Seed = DEFAULT.seed,
     device: shared.Device = DEFAULT.device,
     option: shared.Options = None,
-    quality: Annotated[
-        int | None, typer.Option(help="Of JPEG and WebP output, 1 to 100.", min=1, max=100)
-    ] = None,
-    manifest: Annotated[
-        str | None,
-        typer.Option(
-            "--manifest",
-            help="Write down what was done, for 'sfumato replay' (default: OUT.json).",
-            metavar="[FILE.json]",
-        ),
-    ] = None,
+    quality: shared.Quality = None,
+    manifest: shared.Manifest = None,
     overwrite: shared.Overwrite = False,
     quiet: shared.Quiet = False,
 ) -> None:

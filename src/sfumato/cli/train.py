@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 app = shared.group("Train nets on pictures of your own.")
 
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on where a training in OUT ended or was killed.")
+]
+
 REQUIRES = ("torch", "lightning", "safetensors", "tensorboard", "matplotlib")
 
 
@@ -66,9 +70,7 @@ def segmenter(
     epochs: Annotated[
         int | None, typer.Option(help="Rounds; short for --set epochs=N.", metavar="N")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where a training in OUT ended or was killed.")
-    ] = False,
+    resume: Resume = False,
     overwrite: shared.Overwrite = False,
     quiet: shared.Quiet = False,
 ) -> None:  # fmt: skip
@@ -156,9 +158,7 @@ def style(
             metavar="KEY=VALUE",
         ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where a training in OUT ended or was killed.")
-    ] = False,
+    resume: Resume = False,
     overwrite: shared.Overwrite = False,
     quiet: shared.Quiet = False,
 ) -> None:  # fmt: skip

@@ -60,3 +60,22 @@ def check_shapes(found: Mapping[str, list[int]], expected: Mapping[str, list[int
         raise WeightsError(
             f"{odd} is {found.get(odd, 'missing')}, expected {expected.get(odd, 'none')}"
         )
+
+
+def read_checkpoint(path: Path) -> Mapping[str, Tensor]:
+    """The named tensors in a file of torch, which is never trusted to run code.
+
+    Raises:
+        WeightsError: it cannot be read so, or holds something else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # unpickling fails in many ways
+        raise WeightsError(f"{path} cannot be read as weights of torch: {error}") from error
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(x, Tensor) for key, x in state.items()
+    ):
+        raise WeightsError(f"{path} does not hold named tensors but {type(state).__name__}")
+    return state

@@ -153,7 +153,7 @@ def load(path: Path) -> TransformerNet:
         WeightsError: it holds something else.
         MissingExtraError: a library is missing.
     """
-    state, about = _read_safetensors(path) if _is_safetensors(path) else (_read_torch(path), {})
+    state, about = _read_safetensors(path) if _is_safetensors(path) else (_read_public(path), {})
     state = {key: x for key, x in state.items() if not STATISTICS.search(key)}
     try:
         net = _built_for(state)
@@ -243,15 +243,5 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise WeightsError(f"{path} does not hold a style net: {error}") from error
 
 
-def _read_torch(path: Path) -> Mapping[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # unpickling fails in many ways
-        raise WeightsError(f"{path} cannot be read as weights of torch: {error}") from error
-    if not isinstance(state, Mapping) or not all(
-        isinstance(key, str) and isinstance(x, Tensor) for key, x in state.items()
-    ):
-        raise WeightsError(f"{path} does not hold named tensors but {type(state).__name__}")
-    return {key: x.float() for key, x in state.items()}
+def _read_public(path: Path) -> Mapping[str, Tensor]:
+    return {key: x.float() for key, x in saved.read_checkpoint(path).items()}

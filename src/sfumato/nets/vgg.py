@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sfumato.errors import WeightsError
+from sfumato.nets import saved
 
 BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 """Channels and number of convolutions of each block; a pooling stands between blocks."""
@@ -147,7 +148,7 @@ def load(
     Raises:
         WeightsError: the file holds neither.
     """
-    state = _read(path)
+    state = saved.read_checkpoint(path)
     if any(key.startswith("features.") for key in state):
         return load_torchvision(path, layers=layers, padding=padding or "zeros", pooling=pooling)
     if "0.weight" in state:
@@ -198,7 +199,11 @@ def load_torchvision(
     net = VGG19(layers=layers, padding=padding, pooling=pooling)
     net.features = "torchvision"
     head = "features."
-    state = {key.removeprefix(head): x for key, x in _read(path).items() if key.startswith(head)}
+    state = {
+        key.removeprefix(head): x
+        for key, x in saved.read_checkpoint(path).items()
+        if key.startswith(head)
+    }
     if others := {key.split(".")[0] for key in state} - {str(n) for n in TORCHVISION_NUMBERS}:
         raise WeightsError(
             f"{path} does not hold VGG-19: it has features.{min(others)}, where torchvision's "
@@ -221,20 +226,7 @@ def load_in_order(convs: Sequence[nn.Module], path: Path) -> None:
     Raises:
         WeightsError: the file does not hold that many convolutions of these shapes.
     """
-    _fill(convs, _read(path), path)
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    """The named tensors in a file, which is never trusted to run code."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # unpickling fails in many ways
-        raise WeightsError(f"{path} cannot be read as weights of torch: {error}") from error
-    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
-        raise WeightsError(f"{path} does not hold named tensors but {type(state).__name__}")
-    return state
+    _fill(convs, saved.read_checkpoint(path), path)
 
 
 def _fill(convs: Iterable[nn.Module], state: Mapping[str, Tensor], path: Path) -> None:
