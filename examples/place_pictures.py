@@ -25,7 +25,6 @@ PAIRS = {
     "portrait": "venice",
     "friends": "aqueduct",
     "astronaut": "garden",
-    "rooftop": "wooded",
 }
 
 STEPS = {
