@@ -110,6 +110,19 @@ def in_split(names: Iterable[str], split: str, folder: Path) -> tuple[list[str],
     return [name for name in names if name in chosen], broken
 
 
+def check_apart(source: Path, target: Path) -> None:
+    """Make sure that a new set's folder is none, or one that has nothing to do with its source.
+
+    Raises:
+        UsageError: it is a file, or it and the source's folder lie in one another.
+    """
+    outer, inner = (source.parent if source.is_file() else source).resolve(), target.resolve()
+    if inner == outer or outer in inner.parents or inner in outer.parents:
+        raise UsageError(f"{target} and {source} lie in one another; choose another folder")
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target} is a file; expected a folder for the new set")
+
+
 def split_key(split: str, known: Iterable[str]) -> str:
     """The split by the name it has here (``val`` may be ``valid``).
 

@@ -114,3 +114,12 @@ def read_boxed(entry: BoxedFile) -> Boxed:
         PictureError: the picture is damaged.
     """
     return Boxed(read_rgb(entry.image), entry.boxes, entry.name)
+
+
+def clipped(boxes: NDArray[Any], shape: tuple[int, int]) -> list[tuple[float, float, float, float]]:
+    """The parts of boxes that lie in a picture of this shape."""
+    height, width = shape
+    return [
+        (left, top, right, bottom)
+        for left, top, right, bottom in np.clip(boxes, 0, [width, height, width, height]).tolist()
+    ]

@@ -302,11 +302,7 @@ def _is_whole(target: Path, item: Item, records: dict[str, Record]) -> bool:
 
 
 def _check_target(source: Path, target: Path) -> None:
-    inner, outer = target.resolve(), source.resolve()
-    if inner == outer or outer in inner.parents or inner in outer.parents:
-        raise UsageError(f"{target} and {source} lie in one another; choose another folder")
-    if target.exists() and not target.is_dir():
-        raise UsageError(f"{target} is a file; expected a folder for the new set")
+    _files.check_apart(source, target)
     if target.is_dir() and any(target.iterdir()) and not _manifests(target):
         raise UsageError(f"{target} holds other files; choose an empty or a new folder")
     target.mkdir(parents=True, exist_ok=True)

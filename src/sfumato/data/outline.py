@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from sfumato import registry, sheets
-from sfumato.data._files import ALL, SPLIT, in_split, read_json
+from sfumato.data._files import ALL, SPLIT, check_apart, in_split, read_json
 from sfumato.data._listed import IGNORED, Broken, Listed
-from sfumato.data.boxes import Boxed, BoxedFile, open_boxes, read_boxed
+from sfumato.data.boxes import Boxed, BoxedFile, clipped, open_boxes, read_boxed
 from sfumato.data.coco import locate
 from sfumato.data.engines import DIED, spread
 from sfumato.data.folder import read_labels
@@ -136,15 +136,17 @@ def outline(
     entries = _usable(boxed)
     _write_split(source, target, split, [entry.name for entry in entries])
     entries, outcome = entries[:limit], Outcome(broken=boxed.broken)
-    kept = [] if again else [e for e in entries if _Place(target, e.name).is_done]
-    missing = [entry for entry in entries if entry not in kept]
-    outcome.kept, outcome.names = len(kept), [entry.name for entry in kept]
+    done = [not again and _Place(target, entry.name).is_done for entry in entries]
+    missing = [entry for entry, there in zip(entries, done, strict=True) if not there]
+    outcome.names = [entry.name for entry, there in zip(entries, done, strict=True) if there]
+    outcome.kept = len(outcome.names)
     make = partial(_Outliner, settings, name, target, trust, download if workers == 1 else None)
     try:
-        for done, drawn in enumerate(spread(make, missing, workers, _died), start=len(kept) + 1):
+        records = spread(make, missing, workers, _died)
+        for number, drawn in enumerate(records, start=outcome.kept + 1):
             outcome.count(drawn)
             if watch:
-                watch(done, len(entries))
+                watch(number, len(entries))
     except KeyboardInterrupt:
         outcome.interrupted = True
     order = {entry.name: i for i, entry in enumerate(entries)}
@@ -186,15 +188,6 @@ def draw(
             mask[tile], doubtful = IGNORED, doubtful + 1
     mask[sure] = 1
     return mask, doubtful
-
-
-def clipped(boxes: NDArray[Any], shape: tuple[int, int]) -> list[tuple[float, float, float, float]]:
-    """The parts of boxes that lie in a picture of this shape."""
-    height, width = shape
-    return [
-        (left, top, right, bottom)
-        for left, top, right, bottom in np.clip(boxes, 0, [width, height, width, height]).tolist()
-    ]
 
 
 def agreement(found: Mask, box: tuple[float, float, float, float]) -> float:
@@ -341,11 +334,7 @@ def _encoded(mask: NDArray[np.uint8]) -> bytes:
 
 def _begin(source: Path, target: Path, head: Mapping[str, Any], overwrite: bool) -> bool:
     """Make the folder ready; whether masks that are there must be made anew."""
-    outer, inner = (source.parent if source.is_file() else source).resolve(), target.resolve()
-    if inner == outer or outer in inner.parents or inner in outer.parents:
-        raise UsageError(f"{target} and {source} lie in one another; choose another folder")
-    if target.exists() and not target.is_dir():
-        raise UsageError(f"{target} is a file; expected a folder for the new set")
+    check_apart(source, target)
     known, again = target / HEADER, False
     if known.is_file():
         if read_json(known) != head:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sfumato import regions
-from sfumato.data.boxes import Boxed, open_boxes
+from sfumato.data.boxes import Boxed, clipped, open_boxes
 from sfumato.data.coco import locate
 from sfumato.data.samples import ALL, Broken, Listed, recognise
 from sfumato.errors import UsageError
@@ -184,9 +184,8 @@ def evaluate(
 
 def compare(predicted: Mask, painting: Boxed, seconds: float = 0.0) -> Score:
     """Everything that is kept of one picture."""
-    height, width = predicted.shape
-    boxes = np.clip(painting.boxes, 0, [width, height, width, height]).tolist()
-    tiles = [rectangle((x0, y0, x1, y1), predicted.shape) for x0, y0, x1, y1 in boxes]
+    shape = (predicted.shape[0], predicted.shape[1])
+    tiles = [rectangle(box, shape) for box in clipped(painting.boxes, shape)]
     covered = np.zeros(predicted.shape, np.bool_)
     for tile in tiles:
         covered[tile] = True
