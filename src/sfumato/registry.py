@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 KINDS = ("segment", "matte", "stylize", "compose")
 
-DEFAULTS = {"segment": "modnet", "matte": "guided", "stylize": "magenta", "compose": "alpha"}
+DEFAULTS = {"segment": "duo", "matte": "guided", "stylize": "magenta", "compose": "alpha"}
 """The backend of each kind that is used when none is named."""
 
 PROMPTED = "sam"
 """The segmenter that finds what is pointed at, unless the user names another that does."""
 
-FIRST_CHOICE = {"person": "modnet", "subject": "u2netp"}
+FIRST_CHOICE = {"person": "duo", "subject": "u2netp"}
 """For classes that several segmenters find: the one that measured best (docs/segmenters.md)."""
 
 _CONSTANTS = {"REQUIRES", "EXTRA", "CLASSES", "PROMPTS", "WEIGHTS"}

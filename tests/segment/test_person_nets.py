@@ -13,8 +13,8 @@ from sfumato.ops.resize import area_shape
 from sfumato.segment.selfie import models
 from sfumato.types import Context
 
-NETS = ["person", "modnet", "selfie", "u2netp", "grabcut"]
-PERSON_NETS = ["person", "modnet", "selfie"]
+NETS = ["duo", "person", "modnet", "selfie", "u2netp", "grabcut"]
+PERSON_NETS = ["duo", "person", "modnet", "selfie"]
 
 # On the portrait of the astronaut Eileen Collins: x, y of what is she and what is not.
 INSIDE = [(225, 110), (225, 60), (180, 70), (200, 330), (100, 400), (280, 200)]
@@ -97,7 +97,7 @@ def test_u2netp_finds_no_subject_in_a_plain_shade(build):
 
 @pytest.mark.weights
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["modnet", "person"])
+@pytest.mark.parametrize("name", ["duo", "modnet", "person"])
 @pytest.mark.parametrize(("folder", "least"), [("portraits", 0.94), ("people", 0.93)])
 def test_the_best_find_people_in_photographs(build, shared_data, name, folder, least):
     names = json.loads((shared_data / folder / "split.json").read_text())["val"]

@@ -42,6 +42,7 @@ class Options(BaseModel, extra="forbid"):
         None,
         description="a Mask2Former: its name in your hub cache (nothing is downloaded), or a "
         "folder; needs the extra segformer",
+        json_schema_extra={"format": "path"},
     )
     file: Path | None = Field(
         None, description="an ONNX file instead: YOLO-seg (versions 8 and 11) or Mask R-CNN"
