@@ -287,7 +287,8 @@ def _one_each(style_regions: Sequence[str | None], count: int) -> Sequence[str |
 
 def lasting(region: str) -> str:
     """The region written so that its mask files are found from any folder."""
-    return str(_with_absolute_paths(regions.parse(region)))
+    parsed = regions.parse(region)
+    return str(regions.with_files(parsed, lambda path: str(Path(path).resolve())))
 
 
 def check_beside(paths: Sequence[Path], others: Sequence[str | Path], overwrite: bool) -> None:
@@ -361,17 +362,6 @@ def masks_of(region: str) -> list[Path]:
     """The mask files that a region names."""
     leaves = regions.leaves(regions.parse(region))
     return [Path(leaf.path) for leaf in leaves if isinstance(leaf, regions.File)]
-
-
-def _with_absolute_paths(region: regions.Region) -> regions.Region:
-    if isinstance(region, regions.Pair):
-        left, right = _with_absolute_paths(region.left), _with_absolute_paths(region.right)
-        return regions.Pair(region.operator, left, right)
-    if isinstance(region, regions.Not):
-        return regions.Not(_with_absolute_paths(region.inner))
-    if isinstance(region, regions.File):
-        return regions.File(str(Path(region.path).resolve()))
-    return region
 
 
 def _is_folder(output: str) -> bool:

@@ -159,6 +159,17 @@ def leaves(region: Region) -> Iterator[Leaf]:
         yield region
 
 
+def with_files(region: Region, place: Callable[[str], str]) -> Region:
+    """The region with the path of every mask file replaced by another."""
+    if isinstance(region, Pair):
+        return Pair(
+            region.operator, with_files(region.left, place), with_files(region.right, place)
+        )
+    if isinstance(region, Not):
+        return Not(with_files(region.inner, place))
+    return File(place(region.path)) if isinstance(region, File) else region
+
+
 def evaluate(region: Region, leaf: Callable[[Leaf], Alpha]) -> Alpha:
     """Combine the alphas that ``leaf`` gives for the atoms: float32 ``[H, W]``, 0..1."""
     if isinstance(region, Not):

@@ -91,6 +91,18 @@ def decode(source: Source, *, max_pixels: int, managed: bool = True) -> Decoded:
         )
 
 
+def check(source: Source, *, max_pixels: int) -> None:
+    """Read no more than the header.
+
+    Raises:
+        PictureError: no picture by its header, or too large; names the file.
+        MissingExtraError: a HEIC file without the ``heic`` extra.
+    """
+    name = name_of(source)
+    with _one_sentence(name), opened(source, name) as file:
+        _header(file, name, max_pixels)
+
+
 def turn(pixels: Native, orientation: int) -> Native:
     """Stored pixels ``[H, W, ...]`` to upright ones, by EXIF orientation 1..8."""
     if orientation == 1:

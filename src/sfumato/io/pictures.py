@@ -33,6 +33,7 @@ __all__ = [
     "MAX_PIXELS",
     "Picture",
     "Source",
+    "check",
     "check_target",
     "from_image",
     "name_of",
@@ -117,6 +118,16 @@ def read(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
         name=found.name,
         format=found.format,
     )
+
+
+def check(source: Source, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse by its header, quickly, what is no picture or too large a one; it may still turn out
+    to be broken when it is read.
+
+    Raises:
+        PictureError, MissingExtraError: as for :func:`read`.
+    """
+    _decode.check(source, max_pixels=max_pixels)
 
 
 def read_mask(

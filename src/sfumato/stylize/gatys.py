@@ -93,7 +93,7 @@ class Options(BaseModel, extra="forbid"):
         description="Share of the style picture's sides that is not learnt from: frames, edges of "
         "scans. Not with a style region.",
     )
-    vgg: str | None = Field(
+    vgg: Path | None = Field(
         None, description="A file of VGG-19 weights, torchvision's layout or the normalised one."
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -124,7 +124,7 @@ def build(options: Options, context: Context) -> Gatys:
         update["learning_rate"] = None  # the preset's belongs to its own optimiser
     recipe = preset(options.preset).model_copy(update=update)
     device = choose_device(context.device)
-    path = Path(options.vgg) if options.vgg else weights.fetch(WEIGHTS[0], context.progress)
+    path = options.vgg or weights.fetch(WEIGHTS[0], context.progress)
     if not path.is_file():
         raise WeightsError(f"{path} is not a file; gatys.vgg names a file of VGG-19 weights")
     net = vgg.load(
