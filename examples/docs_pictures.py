@@ -12,15 +12,19 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from sfumato import pipeline, styles
+from sfumato import pipeline, registry, styles
 from sfumato.data import outline
 from sfumato.io import pictures
+from sfumato.matte import closed_form
+from sfumato.ops import foreground
+from sfumato.ops.guided import ENDS
 from sfumato.ops.resize import fit, resize
+from sfumato.ops.trimap import pixels, stretch, unknown_band
 from sfumato.pipeline import Layer
 from sfumato.settings import Settings
 from sfumato.sheets import SAMPLE, grid
 from sfumato.studio import Studio
-from sfumato.types import Alpha, Image
+from sfumato.types import Alpha, Context, Image
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 TILE = 220
@@ -31,6 +35,7 @@ def main() -> None:
     save("magenta-styles", magenta_styles(), columns=9)
     save("segmenters", segmenters(), columns=6)
     save("matting", matting(), columns=4)
+    save("matting-known", matting_known(), columns=4)
     save("regions", regions(), columns=4)
     sheet = pictures.from_image(fit(outlines(), 1400))
     pictures.write(sheet, IMAGES / "dataset" / "outlines.jpg", quality=78, overwrite=True)
@@ -81,6 +86,29 @@ def matting() -> dict[str, Image]:
     tiles["hard mask"] = over(photo, solid)[rows, columns]
     tiles["painted behind"] = paint(Studio(), photo, "background", "nocturne")[rows, columns]
     return tiles
+
+
+def matting_known() -> dict[str, Image]:
+    """A composite whose alpha is known, and what is found of it: the hair close up."""
+    photo, ground = (load(IMAGES / "photos" / f"{name}.jpg") for name in ("portrait", "canal"))
+    truth = (pipeline.cut(photo, studio=Studio()).alpha > 0.5).astype(np.float32)
+    band = unknown_band(truth, pixels(0.03, photo.shape))
+    truth[band] = closed_form.solve(photo, truth, band, closed_form.Options(trust=1e-6))
+    share = stretch(truth, ENDS)[..., None]
+    fore = foreground.estimate(photo, share[..., 0])[0]
+    behind = resize(ground[:, : ground.shape[0]], photo.shape[:2])
+    image = np.asarray(share * fore + (1 - share) * behind, dtype=np.float32)
+    coarse = registry.build("segment", "modnet", Context())(image).alpha("person")
+    alphas = {
+        "true alpha": share[..., 0],
+        "MODNet > 0.5": np.float32(coarse > 0.5),
+        "MODNet": coarse,
+    }
+    for name in ("guided", "closed-form", "crf"):
+        alphas[name] = registry.build("matte", name, Context())(image, coarse).alpha
+    part = slice(0, 260), slice(400, 660)
+    tiles = {"composite": fit(image, TILE), "its hair": image[part]}
+    return tiles | {name: grey(alpha)[part] for name, alpha in alphas.items()}
 
 
 def regions() -> dict[str, Image]:
