@@ -19,11 +19,13 @@ the figure at the lower border (or, of those who stand, a little above it), the 
   between the figure and its surroundings, in octaves;
 - style: distance of the means and deviations of VGG-19's features (relu1_1 to relu3_1) between the
   two, relative to those of the surroundings; only where torch is installed;
-- edge: difference of the widths of their sharper edges, in pixels.
+- edge: difference of the widths of their sharper edges, in pixels;
+- outline: the same between the figure's outline and the surroundings;
+- ground: light that the ground just beneath the feet has lost, in octaves, of those who stand.
 
-All are lower for a figure that is more like its surroundings; a figure that equals them would be
-invisible, so the aim is low, not 0. *Paper* paints the whole portrait by one net in the style of
-the whole painting, cuts with a hard mask and pastes. With ``-o`` the pictures are written.
+All but the last are lower for a figure that is more like its surroundings; a figure that equals
+them would be invisible, so the aim is low, not 0. Softness shows with ``--size 1024``. *Paper*
+paints the whole portrait by one net, cuts it hard and pastes. With ``-o`` pictures are written.
 """
 
 from __future__ import annotations
@@ -44,19 +46,22 @@ import numpy as np
 
 from sfumato import pipeline
 from sfumato.io import pictures, weights
-from sfumato.ops import pyramid, seam
+from sfumato.ops import pyramid, seam, trimap
+from sfumato.ops.colour import luminance
 from sfumato.ops.resize import fit, resize
 from sfumato.ops.trimap import bounds
 from sfumato.place import colour, spots, surface
 from sfumato.place.figure import Figure, Spot, figure_of, lay
 from sfumato.place.place import place
 from sfumato.place.placing import Placing
+from sfumato.place.terms import BUST
 from sfumato.studio import Studio
 from sfumato.types import Alpha, Image, Style
 
 SWITCHED = ("fade", "colour", "manner", "softness", "grain", "shadow")
 BANDS, ROUNDS, STANDING = 5, 5, 4  # every fourth figure stands
-MEASURES = ("seam", "colour", "texture", "style", "edge")
+MEASURES = ("seam", "colour", "texture", "style", "edge", "outline", "ground")
+BENEATH = 0.05  # of the figure's height
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ def main() -> None:
     if not chosen.data.is_dir():
         print(f"nothing measured: there is no folder {chosen.data}")
         return
-    limit_threads(chosen.threads)
+    if chosen.threads:
+        limit_threads(chosen.threads)
     studio = Studio()
     if chosen.only != "table":
         print(timing(chosen.data, studio), end="\n\n")
@@ -91,13 +97,12 @@ def main() -> None:
         print(table(cases, studio, chosen.output))
 
 
-def limit_threads(count: int | None) -> None:
-    if count:
-        cv2.setNumThreads(count)
-        if importlib.util.find_spec("torch"):
-            import torch
+def limit_threads(count: int) -> None:
+    cv2.setNumThreads(count)
+    if importlib.util.find_spec("torch"):
+        import torch
 
-            torch.set_num_threads(count)
+        torch.set_num_threads(count)
 
 
 def timing(data: Path, studio: Studio) -> str:
@@ -170,11 +175,12 @@ def table(cases: list[Pair], studio: Studio, folder: Path | None) -> str:
             measured[name].append(judge(image, there.alpha, there.foreground, pair, features))
             if folder:
                 folder.mkdir(parents=True, exist_ok=True)
-                made = pictures.from_image(image)
-                pictures.write(made, folder / f"{pair.name}-{name}.png", overwrite=True)
-    rows = [f"| way ({len(cases)} pairs) | {' | '.join(MEASURES)} |", "|---" * 6 + "|"]
+                path = folder / f"{pair.name}-{name}.png"
+                pictures.write(pictures.from_image(image), path, overwrite=True)
+    rows = [f"| way ({len(cases)} pairs) | {' | '.join(MEASURES)} |"]
+    rows.append("|---" * (1 + len(MEASURES)) + "|")
     for name, found in measured.items():
-        means = [np.mean([one[measure] for one in found]) for measure in MEASURES]
+        means = (np.nanmean([one[measure] for one in found]) for measure in MEASURES)
         rows.append(f"| {name} | {' | '.join(f'{mean:.3f}' for mean in means)} |")
     return "\n".join(rows)
 
@@ -210,20 +216,32 @@ def judge(
     """How far a figure is from its surroundings."""
     inside = surface._within(alpha) if surface._within(alpha).any() else alpha
     outside = colour.around(alpha)
-    box = bounds(alpha > 0, round(0.4 * max(pair.figure.alpha.shape)))
-    assert box is not None
+    box = bounds(alpha > 0, round(0.4 * max(pair.figure.alpha.shape))) or np.s_[:, :]
+    usual = surface.edge_width(image, outside)
+    outline = trimap.unknown_band((alpha > 0.5).astype(np.float32), 3).astype(np.float32)
     return {
         "seam": seam.score(image, own, pair.painting, alpha),
         "colour": colour_distance(image, inside, outside),
         "texture": texture_distance(image, inside, outside),
         "style": features(image[box], inside[box], outside[box]) if features else float("nan"),
-        "edge": abs(surface.edge_width(image, inside) - surface.edge_width(image, outside)),
+        "edge": abs(surface.edge_width(image, inside) - usual),
+        "outline": abs(surface.edge_width(image, outline) - usual),
+        "ground": float("nan") if pair.figure.cut.bottom >= BUST else lost(image, alpha, pair),
     }
+
+
+def lost(image: Image, alpha: Alpha, pair: Pair) -> float:
+    """Octaves of light that the ground beneath a figure has lost."""
+    end, deep = round(pair.spot.top + pair.spot.height), round(BENEATH * pair.spot.height)
+    beneath = np.s_[end : end + max(2, deep)]
+    free = (alpha[beneath] < 0.02) & (alpha.max(0) > 0.5)
+    after, before = (luminance(one[beneath])[free].sum() for one in (image, pair.painting))
+    return float(np.log2(before / after)) if after > 0 else float("nan")
 
 
 def colour_distance(image: Image, inside: Alpha, outside: Alpha) -> float:
     lab = colour.to_lab(image).reshape(-1, 3)
-    (a, da), (b, db) = (moments(lab, weight.ravel()) for weight in (inside, outside))
+    (a, da), (b, db) = (moments(lab, share.ravel()) for share in (inside, outside))
     return float(np.linalg.norm(a - b) + np.linalg.norm(da - db))
 
 

@@ -86,11 +86,39 @@ def test_tones_are_squeezed_into_the_paintings_and_never_stretched():
     made = colour.harmonise(ramp, full, fog, full)
     light = colour.to_lab(made)[..., 0]
     theirs = np.quantile(colour.to_lab(fog)[..., 0], colour.TONES)
-    assert light.min() > theirs[0] - 2
     assert light.max() < theirs[1] + 2
+    assert colour.LIFT - 2 < light.min() < colour.LIFT + 2 < theirs[0]
     calm = plain((0.5, 0.5, 0.5), noise=0.01)
     wide = colour.harmonise(calm, full, ramp, full)
     assert colour.to_lab(wide)[..., 0].std() < 1.05 * colour.to_lab(calm)[..., 0].std()
+
+
+def dressed():
+    """A face above a black suit, and what is the suit: bool ``[H, W]``."""
+    image, suit = plain(SKIN, noise=0.02), np.zeros(SHAPE, bool)
+    suit[22:] = True
+    image[suit] = plain((0.03, 0.03, 0.04), noise=0.01)[suit]
+    return image, suit & (disc() > 0.5)
+
+
+def test_dark_clothes_before_a_bright_sky_stay_dark():
+    figure, suit = dressed()
+    made = harmonised(figure, plain((0.75, 0.82, 0.9), noise=0.02))
+    before, after = (np.median(colour.to_lab(i)[suit, 0]) for i in (figure, made))
+    assert before < after < before + colour.LIFT + 3
+    face = (disc() > 0.5) & ~suit
+    contrast = [np.median(colour.to_lab(i)[face, 0]) - np.median(colour.to_lab(i)[suit, 0])
+                for i in (figure, made)]  # fmt: skip
+    assert contrast[1] > 0.75 * contrast[0]
+
+
+def test_blacks_stay_black_where_the_painter_had_black():
+    figure, suit = dressed()
+    sky = plain((0.75, 0.82, 0.9), noise=0.02)
+    sky[:4, :8] = 0.02
+    made = harmonised(figure, sky)
+    before, after = (np.median(colour.to_lab(i)[suit, 0]) for i in (figure, made))
+    assert after < before + 3
 
 
 @pytest.mark.parametrize("alpha", [np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32)])

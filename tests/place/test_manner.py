@@ -73,6 +73,16 @@ def test_faces_keep_their_shading_and_take_the_strokes():
     assert reddish < 0.1  # of 0.4 in the painting
 
 
+def test_black_stays_black_in_a_bright_manner():
+    painted = np.full((64, 64, 3), 0.9, np.float32)
+    dark, middle = (
+        manner.with_shading(painted, np.full_like(painted, own), width=4).mean() - own
+        for own in (0.02, 0.4)
+    )
+    assert 0 <= dark < 0.03
+    assert 0.05 < middle < 0.2
+
+
 def test_the_style_is_the_painting_around_the_figure():
     painting = np.zeros((100, 200, 3), np.float32)
     painting[:, 150:] = 1

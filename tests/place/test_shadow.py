@@ -32,6 +32,15 @@ def test_it_lies_at_the_feet_soft_and_flat():
     assert np.abs(np.diff(shade, axis=0)).max() < 0.5
 
 
+def test_each_foot_has_its_own():
+    alpha = np.kron(standing(), np.ones((3, 3), np.float32))
+    alpha[210:270, 222:258] = 0
+    beneath = shadow.contact(alpha)[272]
+    left, between, right = beneath[216], beneath[240], beneath[264]
+    assert min(left, right) > between + 0.1
+    assert between > 0.2  # in the ellipse around both
+
+
 def test_it_grows_away_from_the_light():
     middle = [
         np.average(np.arange(SHAPE[1]), weights=shadow.contact(standing(), light).sum(0))

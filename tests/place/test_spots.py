@@ -201,6 +201,22 @@ def test_a_group_counts_as_several_people():
     assert one < many
 
 
+def test_there_is_more_of_a_person_than_is_found():
+    occupied = empty()
+    occupied[40:80, 60:80] = 1
+    people = look(landscape(), occupied, None).people
+    scale = people.shape[0] / 120
+    row, column = (round(n * scale) for n in (60, 70))
+    beside, beneath = round(82 * scale), round(82 * scale)
+    assert 0 < people[row, beside] == people[beneath, column] < people[row, column]
+    assert people[row, round(90 * scale)] == people[round(90 * scale), column] == 0
+
+
+def test_little_evidence_is_enough_to_keep_away():
+    assert look(landscape(), empty() + 0.4 * (np.arange(160) < 60), None).people.any()
+    assert not look(landscape(), empty() + 0.2 * (np.arange(160) < 60), None).people.any()
+
+
 @pytest.mark.parametrize("name", spots.ANCHORS)
 @pytest.mark.parametrize("who", [BUST, STANDING], ids=["bust", "standing"])
 @pytest.mark.parametrize("shape", [(100, 150), (20, 200), (200, 20), (1, 1)])

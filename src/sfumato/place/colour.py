@@ -27,8 +27,18 @@ EVERYWHERE = 0.08
 SHIFT = np.array([12, 14, 18], np.float32)
 """Most that the mean L*, a*, b* moves."""
 
+FULL = 50.0
+"""L* from which on all of the shift of lightness counts, down to nothing of it at 0: more or less
+light leaves black black, and what lifts it is fog."""
+
 TONES = (0.02, 0.98)
-"""Quantiles of lightness that stand for a picture's darkest and lightest tone."""
+"""Quantiles of lightness that stand for a figure's darkest and lightest tone."""
+
+PAINT = (0.002, 0.98)
+"""The same for a painting: a few dark strokes show that the painter had dark paint."""
+
+LIFT = 14.0
+"""Most that blacks rise towards a painting that has none: any more is fog over the figure."""
 
 LEAST_GAIN, MOST_GAIN = 0.15, 1.2
 """Bounds of the scale of a* and b*: a drawing without colour takes nearly all of it, but a gaudy
@@ -50,7 +60,7 @@ class Statistics(NamedTuple):
     Attributes:
         mean: of L*, a*, b*, float32 ``[3]``.
         spread: how far a* and b* lie from their means, root mean square.
-        darkest, lightest: the quantiles :data:`TONES` of L*.
+        darkest, lightest: the ends of its range of L*.
     """
 
     mean: NDArray[np.float32]
@@ -86,8 +96,14 @@ def to_srgb(lab: Image) -> Image:
     return np.clip(np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), dtype=np.float32), 0, 1)
 
 
-def statistics(lab: Image, weight: Alpha) -> Statistics | None:
-    """Weighted statistics of a picture's colours; None where nothing has weight."""
+def statistics(lab: Image, weight: Alpha, ends: tuple[float, float] = TONES) -> Statistics | None:
+    """Weighted statistics of a picture's colours; None where nothing has weight.
+
+    Args:
+        lab: float32 ``[H, W, 3]``.
+        weight: float32 ``[H, W]``, 0..1.
+        ends: quantiles of L* that stand for its darkest and lightest tone.
+    """
     total = float(weight.sum(dtype=np.float64))
     if total < 1:
         return None
@@ -96,8 +112,8 @@ def statistics(lab: Image, weight: Alpha) -> Statistics | None:
     apart = np.square(lab[..., 1:] - mean[1:]).sum(2)
     spread = math.sqrt((apart * share).sum(dtype=np.float64))
     counts, edges = np.histogram(lab[..., 0], bins=200, range=(0, 100), weights=share)
-    ends = np.interp(TONES, np.concatenate([[0], np.cumsum(counts)]), edges)
-    return Statistics(mean, spread, float(ends[0]), float(ends[1]))
+    darkest, lightest = np.interp(ends, np.concatenate([[0], np.cumsum(counts)]), edges)
+    return Statistics(mean, spread, float(darkest), float(lightest))
 
 
 def harmonise(
@@ -119,36 +135,43 @@ def harmonise(
     lab = to_lab(figure)
     theirs_lab = to_lab(painting)
     own, theirs = statistics(lab, alpha), statistics(theirs_lab, weight)
-    if own is None or theirs is None or strength <= 0:
+    everywhere = statistics(theirs_lab, (weight > 0).astype(np.float32), PAINT)
+    if own is None or theirs is None or everywhere is None or strength <= 0:
         return figure
-    gain = _gain(own, statistics(theirs_lab, (weight > 0).astype(np.float32)))
+    gain = _gain(own, everywhere)
     apart = theirs.mean - own.mean
     shift = SHIFT * np.tanh(apart / SHIFT)  # soft: near the bounds, too, more is more
     shift[1:] += (1 - min(1, gain)) * (apart - shift)[1:]  # sepia is sepia all over
     moved = own.mean + shift + gain * (lab - own.mean)
-    moved[..., 0] = _into_range(lab[..., 0] + shift[0], own, theirs, float(shift[0]))
+    moved[..., 0] = _toned(lab[..., 0], own, everywhere.darkest, theirs.lightest, float(shift[0]))
     share = np.broadcast_to(np.float32(strength), lab.shape).copy()
     share[..., 1:] *= 1 - _unlike_skin(shift) * min(1, gain) * skin(lab)[..., None]
     return to_srgb(lab + share * (moved - lab))
 
 
-def _gain(own: Statistics, everywhere: Statistics | None) -> float:
+def _gain(own: Statistics, everywhere: Statistics) -> float:
     """Scale of a* and b*, so that sepia takes the blue out of a dress.
 
     Measured all over: near the figure there may be nothing but sky, in a colourful painting.
     """
-    ratio = everywhere.spread / max(own.spread, 1.0) if everywhere else 1.0
+    ratio = everywhere.spread / max(own.spread, 1.0)
     return float(np.clip(ratio**SPREAD, LEAST_GAIN, MOST_GAIN))
 
 
-def _into_range(
-    lightness: NDArray[np.float32], own: Statistics, theirs: Statistics, shift: float
+def _toned(
+    lightness: NDArray[np.float32], own: Statistics, darkest: float, lightest: float, shift: float
 ) -> NDArray[np.float32]:
-    """Lightness squeezed so that its ends lie within the painting's; never stretched."""
-    low, high = own.darkest + shift, own.lightest + shift
-    ends = max(low, theirs.darkest), max(theirs.darkest + 1, min(high, theirs.lightest))
-    gain = min(1.0, (ends[1] - ends[0]) / max(high - low, 1.0))
-    return np.asarray(ends[0] + gain * (lightness - low), dtype=np.float32)
+    """Lightness under more or less light, squeezed into the painting's range; never stretched.
+
+    Whites may become as dim as the painting's, but blacks rise by :data:`LIFT` at most: dark
+    clothes before a bright sky stay dark clothes.
+    """
+    lit = lightness + shift * np.minimum(1, lightness / FULL)
+    low, high = (end + shift * min(1, end / FULL) for end in (own.darkest, own.lightest))
+    bottom = float(np.clip(darkest, low, low + LIFT))
+    top = max(bottom + 1, min(high, lightest))
+    gain = min(1.0, (top - bottom) / max(high - low, 1.0))
+    return np.asarray(bottom + gain * (lit - low), dtype=np.float32)
 
 
 def _unlike_skin(shift: NDArray[np.float32]) -> float:

@@ -32,6 +32,10 @@ OWN_SHADING, OWN_COLOUR = 0.8, 0.8
 """Shares of the figure's own shading and broad colours that come through the paint: faces stay
 who they are, and nets that colour by chance leave no blotches on them."""
 
+DARK = 0.35
+"""Luma up to which shading is kept more, all of it at 0: nets know no black in the style of a
+bright sky, and would paint it grey."""
+
 BAND = 0.02
 """Half the width of the band that is retouched, as a share of the figure's box."""
 
@@ -123,8 +127,10 @@ def with_shading(painted: Image, own: Image, width: float) -> Image:
     """
     broad = _blurred(own - painted, width)
     light = luma(broad)[..., None]
-    back = np.float32(OWN_SHADING) * light + np.float32(OWN_COLOUR) * (broad - light)
-    return np.clip(painted + back, 0, 1)
+    dark = np.maximum(0, 1 - luma(_blurred(own, width))[..., None] / np.float32(DARK))
+    shading = np.float32(OWN_SHADING) + np.float32(1 - OWN_SHADING) * dark
+    back = shading * light + np.float32(OWN_COLOUR) * (broad - light)
+    return np.asarray(np.clip(painted + back, 0, 1), dtype=np.float32)
 
 
 def _blurred(plane: Image, width: float) -> Image:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from sfumato.ops.resize import fit, resize
-from sfumato.place.figure import SOLID
 from sfumato.place.ground import Ground, horizon
 from sfumato.place.light import CLEAR, Light, direction
 from sfumato.types import Alpha, Image
 
 SIDE = 128
 """Spots are weighed in a painting of this longer side."""
+
+LIKELY = 0.3
+"""Evidence from which on a place is kept free: who is missed is covered, a false find costs no more
+than room."""
 
 SPECK = 0.0008
 """Smaller finds than this share of the painting are nobody."""
@@ -25,6 +29,10 @@ twice as much, but in a group its disc is larger: a find that has more is taken 
 
 AROUND = 0.7
 """How much the rest of a find's upright box counts as the person: nets miss an arm or a robe."""
+
+MARGIN, BEYOND = 0.15, 0.5
+"""What is nearer to a find than this share of the side of a square as large as its box counts this
+much as the person, too."""
 
 FINE = 1.0
 """Deviation of the blur that tells texture from form, in pixels of the small painting."""
@@ -94,9 +102,10 @@ def _persons(occupied: Alpha) -> tuple[Alpha, tuple[float, ...]]:
     """Shares and heights of the people in a map of where they are.
 
     A group that stands together is one find. So that covering one of its people is not made light
-    of, a find counts as no larger than the largest person that fits into it.
+    of, a find counts as no larger than the largest person that fits into it. Nets find less of a
+    person than there is, and what they missed is near.
     """
-    mask = (occupied > SOLID).astype(np.uint8)
+    mask = (occupied > LIKELY).astype(np.uint8)
     count, labels, found, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     thick = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     people = np.zeros(mask.shape, np.float32)
@@ -106,10 +115,12 @@ def _persons(occupied: Alpha) -> tuple[Alpha, tuple[float, ...]]:
         if area < SPECK * mask.size:
             continue
         x, y, wide, high = (int(n) for n in found[number, :4])
-        box = np.s_[y : y + high, x : x + wide]
-        person = np.where(labels[box] == number, np.float32(1), np.float32(AROUND))
-        radius = float(thick[labels == number].max())
-        people[box] += person / min(float(person.sum()), ROUND * radius**2)
+        own = labels == number
+        box = np.where(own, np.float32(1), np.float32(AROUND))[y : y + high, x : x + wide]
+        far = cv2.distanceTransform((~own).astype(np.uint8), cv2.DIST_L2, 5)
+        person = np.where(far <= MARGIN * math.sqrt(wide * high), np.float32(BEYOND), np.float32(0))
+        person[y : y + high, x : x + wide] = box
+        people += person / min(float(box.sum()), ROUND * float(thick[own].max()) ** 2)
         if high > wide:
             heights.append(high / mask.shape[0])
     return people, tuple(heights)

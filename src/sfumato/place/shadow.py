@@ -20,12 +20,18 @@ FLAT = 0.22
 REACH = 1.7
 """Width of the shadow against that of the feet."""
 
-DARKEST, LIGHTEST = 0.3, 0.85
+SOLES = 0.02
+"""Reach of the dark line beneath each foot, as a share of the figure's height."""
+
+BROAD = 0.7
+"""Depth of the ellipse around both feet against that of the dark line beneath each."""
+
+DARKEST, LIGHTEST = 0.25, 0.4
 """Bounds of the light that is left in a shadow."""
 
 
 def contact(alpha: Alpha, light: float | None = None) -> Alpha:
-    """Where a standing figure's shadow falls: a soft ellipse around its feet.
+    """Where a standing figure's shadow falls: a dark line beneath each foot in a soft ellipse.
 
     Args:
         alpha: the figure, float32 ``[H, W]``, 0..1.
@@ -38,7 +44,12 @@ def contact(alpha: Alpha, light: float | None = None) -> Alpha:
     box = bounds(alpha > 0.5, 0)
     if box is None:
         return np.zeros_like(alpha)
-    rows, _ = box
+    around, beneath = _ellipse(alpha, box[0], light), _beneath(alpha, box[0])
+    return np.asarray(np.maximum(np.float32(BROAD) * around, beneath))
+
+
+def _ellipse(alpha: Alpha, rows: slice, light: float | None) -> Alpha:
+    """A soft ellipse around the feet."""
     tall = rows.stop - rows.start
     feet = (alpha[rows.stop - max(1, round(FEET * tall)) : rows.stop] > 0.5).any(0)
     columns = np.flatnonzero(feet)
@@ -50,6 +61,21 @@ def contact(alpha: Alpha, light: float | None = None) -> Alpha:
     at = (round(16 * centre[0]), round(16 * centre[1]))
     cv2.ellipse(shade, at, axes, 0, 0, 360, 1.0, -1, cv2.LINE_8, 4)  # in sixteenths of a pixel
     return np.asarray(cv2.GaussianBlur(shade, (0, 0), max(0.5, 0.5 * FLAT * wide)))
+
+
+def _beneath(alpha: Alpha, rows: slice) -> Alpha:
+    """The ground that a foot hides from the sky: a thin dark line along each sole."""
+    tall = rows.stop - rows.start
+    near, thin = max(1, round(FEET * tall)), max(1, round(SOLES * tall))
+    solid = (alpha[: rows.stop] > 0.5).astype(np.uint8)
+    ends = solid.copy()
+    ends[:-1] &= 1 - solid[1:]  # nothing of the figure below
+    ends[: rows.stop - near] = 0
+    soles = np.zeros(alpha.shape, np.float32)
+    soles[: rows.stop] = ends
+    wide = cv2.dilate(soles, np.ones((2 * thin + 1, 2 * thin + 1), np.uint8))
+    blurred = cv2.GaussianBlur(wide, (0, 0), sigmaX=thin, sigmaY=0.5 * thin)
+    return np.asarray(blurred, dtype=np.float32)
 
 
 def depth(painting: Image, weight: Alpha) -> float:
