@@ -30,7 +30,7 @@ NO_NORM = {
 """A net without batch norm: gradients of half batches add up to those of whole ones."""
 
 DROPOUT = {
-    "net": "deeplabv3plus", "encoder": "mobilenetv2", "options": {"width": 8},
+    "net": "deeplabv3plus", "encoder": "mobilenetv2", "options": {"width": 8, "rates": [1]},
     "average": 0.9, "accumulate": 2, "samples": 32,
 }  # fmt: skip
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
 from sfumato.errors import UsageError, WeightsError
 from sfumato.nets import encoders, segmenters
+from sfumato.train.recipe import Recipe
 from sfumato.train.start import begin
 
 from .small import recipe
@@ -65,3 +68,17 @@ def test_imagenet_is_not_random():
 def test_what_cannot_be_is_said(start, words):
     with pytest.raises(UsageError, match=words):
         begin(recipe(start=start))
+
+
+@pytest.mark.parametrize(
+    ("rates", "size", "told"), [([6, 12, 18], 192, 1), ([2, 4, 6], 192, 0), ([6], 96, 1)]
+)
+def test_dilations_that_reach_beyond_the_squares_are_warned_of(rates, size, told):
+    wide = Recipe(
+        net="deeplabv3plus", encoder="mobilenetv2", options={"rates": rates, "width": 8},
+        start="none", size=size,
+    )  # fmt: skip
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        begin(wide)
+    assert sum("will fail on larger pictures" in str(w.message) for w in caught) == told

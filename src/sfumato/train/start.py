@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import cast
 
-from sfumato.errors import UsageError, WeightsError
+from sfumato.errors import SfumatoWarning, UsageError, WeightsError
 from sfumato.nets import encoders, segformer, segmenters
 from sfumato.nets.segformer import SegFormer
 from sfumato.nets.segmenters import Segmenting
 from sfumato.train.recipe import Recipe
+
+RATES_STRIDE, MADE_FOR = 16, 513
+"""DeepLabv3+ states its dilations at this stride, for squares of so many pixels (section 4)."""
 
 
 def begin(recipe: Recipe) -> Segmenting:
@@ -24,6 +28,7 @@ def begin(recipe: Recipe) -> Segmenting:
         recipe.net, classes=len(recipe.classes), encoder=recipe.encoder, **recipe.options
     )
     net.class_names = recipe.classes
+    _warn_of_reach(net, recipe.size)
     if recipe.start == "none":
         return net
     if net.encoder is None:
@@ -47,6 +52,20 @@ def begin(recipe: Recipe) -> Segmenting:
         return net
     _take(net, saved, path)
     return net
+
+
+def _warn_of_reach(net: Segmenting, size: int) -> None:
+    """A dilation that reaches beyond the picture sees nothing but the padding: what it would do
+    with a larger picture is then never learnt, and noise."""
+    far = [rate for rate in net.options.get("rates", ()) if rate * RATES_STRIDE >= size]
+    if far:
+        fitting = [max(1, round(rate * size / MADE_FOR)) for rate in net.options["rates"]]
+        warnings.warn(
+            f"dilations of {', '.join(map(str, far))} reach beyond squares of {size} pixels, so "
+            f"that the net will fail on larger pictures; give --set options.rates={fitting}",
+            SfumatoWarning,
+            stacklevel=2,
+        )
 
 
 def _pretrain(net: Segmenting, path: Path | None = None) -> None:
