@@ -26,6 +26,7 @@ LEVELS = [
     {"data"},
     {"evaluate"},
     {"train"},
+    {"server", "client"},
     {"cli"},
     {"__main__"},
 ]

@@ -14,7 +14,9 @@ import sfumato
 from sfumato import registry, styles
 from sfumato.io import weights
 
-COMMANDS = ["paint", "cut", "place", "replay", "ablate", "styles", "backends", "weights"]
+COMMANDS = [
+    "paint", "cut", "place", "replay", "ablate", "styles", "backends", "weights", "serve", "worker",
+]  # fmt: skip
 
 
 def test_version(run):

@@ -6,6 +6,12 @@ import json
 import re
 import shlex
 import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +28,9 @@ BOXES = {
     "annotations": [{"image_id": 1, "category_id": 1, "bbox": [14, 2, 442, 510]}],
     "categories": [{"id": 1, "name": "person"}],
 }
+
+API = "127.0.0.1:8000"
+"""Where the pages say that the server is."""
 
 FENCE = re.compile(r"(<!-- not run: [^>]+-->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 
@@ -61,12 +70,43 @@ def desk(tmp_path, astronaut_path):
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def api(tmp_path_factory):
+    """A server as the pages start it; its address without http://."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    folder = tmp_path_factory.mktemp("server")
+    options = ["--no-page", "--port", address.rpartition(":")[2], "--folder", str(folder)]
+    server = subprocess.Popen([sys.executable, "-m", "sfumato", "serve", *options])
+    try:
+        for _ in range(600):
+            with suppress(OSError), urllib.request.urlopen(f"http://{address}/v1/healthz"):
+                break
+            assert server.poll() is None, "the server did not start"
+            time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def _at(body, request):
+    """A block with the address of a server that runs, if it asks one."""
+    return body.replace(API, request.getfixturevalue("api")) if API in body else body
+
+
 @pytest.mark.weights
 @pytest.mark.slow
 @pytest.mark.parametrize("body", list(_blocks("bash")))
-def test_commands(body, desk, monkeypatch, capsys):
+def test_commands(body, desk, monkeypatch, capsys, request):
     monkeypatch.chdir(desk)
-    for words in _commands(body):
+    for words in _commands(_at(body, request)):
+        if words[0] == "curl":
+            if shutil.which("curl") is None:
+                pytest.skip("curl is not installed")
+            subprocess.run(words, check=True)
+            continue
         if words[0] == "sfumato":
             with pytest.raises(SystemExit) as done:
                 main(words[1:])
@@ -80,9 +120,9 @@ def test_commands(body, desk, monkeypatch, capsys):
 @pytest.mark.weights
 @pytest.mark.slow
 @pytest.mark.parametrize("body", list(_blocks("python")))
-def test_python(body, desk, monkeypatch):
+def test_python(body, desk, monkeypatch, request):
     monkeypatch.chdir(desk)
-    exec(compile(body, "docs", "exec"), {"__name__": "docs"})
+    exec(compile(_at(body, request), "docs", "exec"), {"__name__": "docs"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -18,9 +18,11 @@ from sfumato.cli import (
     paint,
     place,
     replay,
+    serve,
     styles,
     train,
     weights,
+    worker,
 )
 from sfumato.errors import SfumatoError
 
@@ -37,6 +39,8 @@ app.command("paint")(paint.paint)
 app.command("cut")(cut.cut)
 app.command("place")(place.place)
 app.command("replay")(replay.replay)
+app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
 app.command("ablate")(ablate.ablate)
 app.command("styles")(styles.styles)
 app.command("backends")(backends.backends)

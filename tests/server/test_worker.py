@@ -1,0 +1,153 @@
+"""Real worker processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from tests.server.conftest import CLUSTERS, photo, wait_for
+
+from sfumato.io import pictures
+from sfumato.server.jobs import Upload
+from sfumato.server.work import Task
+from sfumato.server.worker import Limits, Worker
+
+
+@pytest.fixture(scope="module")
+def worker():
+    worker = Worker(Limits(max_pixels=1_000_000))
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def task(tmp_path):
+    """Makes tasks of files in their parts."""
+
+    def make(kind: str, order: dict, **files: bytes) -> Task:
+        uploads = tuple(Upload(part, f"{part}.png", "") for part in files)
+        for i, data in enumerate(files.values()):
+            (tmp_path / str(i)).write_bytes(data)
+        return Task(kind, order, uploads, tmp_path)
+
+    return make
+
+
+def run(worker, task, stop=lambda: ""):
+    told = []
+    return worker.run(task, lambda *at: told.append(at), stop), told
+
+
+def test_a_picture_is_cut(worker, task):
+    outcome, told = run(worker, task("cut", {"region": CLUSTERS}, photo=photo()))
+    assert outcome.result == "result.png"
+    made = pictures.read(task("cut", {}).folder / "result.png")
+    assert made.size == (48, 64)
+    assert 0 < (made.alpha > 0).mean() < 1
+    assert told[0] == ("find", 0.0)
+
+
+@pytest.mark.parametrize("form", ["png", "webp"])
+def test_the_format_is_the_one_asked_for(worker, task, form):
+    outcome, _ = run(worker, task("cut", {"region": CLUSTERS, "format": form}, photo=photo()))
+    assert outcome.result == f"result.{form}"
+    made = pictures.read(task("cut", {}).folder / outcome.result)
+    assert made.format == form.upper()
+
+
+def test_masks_are_sent_along_and_named(worker, task):
+    one = task("cut", {"region": "file:files.png"}, photo=photo(), files=photo(seed=1))
+    outcome, _ = run(worker, one)
+    assert outcome.result
+
+
+@pytest.mark.parametrize(
+    ("order", "data", "message"),
+    [
+        ({}, b"not a picture", "photo.png cannot be read as a picture"),
+        ({}, b"", "photo.png"),
+        ({}, photo()[:80], "photo.png"),
+        ({}, photo((2000, 1000)), "the limit is 1 megapixels"),
+        ({"region": "box:0.5,0.5,0.5,0.5"}, photo(), "box"),
+    ],
+)
+def test_bad_input_gets_a_sentence_without_paths(worker, task, order, data, message):
+    one = task("cut", {"region": CLUSTERS, **order}, photo=data)
+    outcome, _ = run(worker, one)
+    assert message in outcome.message
+    assert outcome.blame == "order"
+    assert str(one.folder) not in outcome.message
+    assert not (one.folder / "result.png").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_the_manifest_calls_files_by_their_names(worker, task):
+    order = {"style": "files.png", "region": 'everything - file:"files.png"', "size": 64}
+    one = task("paint", order, photo=photo(), files=photo(seed=2))
+    outcome, told = run(worker, one)
+    text = (one.folder / "manifest.json").read_text()
+    assert outcome.result
+    assert str(one.folder) not in text
+    assert json.loads(text)["photo"]["path"] == "photo.png"
+    assert json.loads(text)["layers"][0]["file"]["path"] == "files.png"
+    assert {stage for stage, _ in told} == {"find", "stylize", "compose"}
+
+
+def test_a_job_is_cancelled(worker, task):
+    outcome, _ = run(worker, task("cut", {"region": CLUSTERS}, photo=photo()), lambda: "cancel")
+    # It may have been done before it heard of it; then the desk drops the result.
+    assert outcome.result or outcome == replace(outcome, message="", blame="")
+
+
+def test_a_killed_worker_is_replaced(worker, task):
+    one = task("cut", {"region": CLUSTERS, "size": 900}, photo=photo((900, 900)))
+    run(worker, one)
+    pid = worker.pid
+    killer = threading.Timer(0.0, lambda: os.kill(pid, signal.SIGKILL))
+    killer.start()
+    killer.join()
+    outcome, _ = run(worker, one)
+    assert outcome.blame == "server"
+    assert "ended by the system" in outcome.message
+    again, _ = run(worker, one)
+    assert again.result
+    assert worker.pid != pid
+
+
+def test_a_job_that_takes_too_long_is_ended(task):
+    worker = Worker(Limits(seconds=0.001))
+    try:
+        outcome, _ = run(worker, task("cut", {"region": CLUSTERS}, photo=photo()))
+    finally:
+        worker.close()
+    assert "longer than the 0.001 s" in outcome.message
+    assert worker.pid is None
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Linux only")
+def test_a_job_that_takes_too_much_memory_is_ended(task):
+    worker = Worker(Limits(memory=0.5, max_pixels=10**9))
+    try:
+        one = task("cut", {"region": CLUSTERS, "size": 8000}, photo=photo((8000, 6000)))
+        outcome, _ = run(worker, one)
+    finally:
+        worker.close()
+    assert "memory" in outcome.message
+    assert not outcome.result
+
+
+def test_a_worker_ends_when_its_server_is_gone(task):
+    worker = Worker(Limits())
+    run(worker, task("cut", {"region": CLUSTERS}, photo=photo()))
+    process = worker._process
+    worker._pipe.close()
+    began = time.monotonic()
+    wait_for(lambda: not process.is_alive(), 30)
+    assert time.monotonic() - began < 30
+    worker._process = None
