@@ -156,9 +156,7 @@ class LocalDesk:
             thread.start()
 
     def hand_in(self, kind: str, order: Order, files: Sequence[Sent]) -> Job:
-        uploads = tuple(Upload(f.part, f.name, hashlib.sha256(f.data).hexdigest()) for f in files)
-        asked = order.model_dump(mode="json")
-        job = Job(new_id(), kind, asked, uploads, key_of(kind, asked, uploads), time.time())
+        job = new_job(kind, order, files)
         if (done := self._again(job)) is not None:
             return done
         with self._work:
@@ -340,6 +338,13 @@ class LocalDesk:
     def _remove_uploads(self, job: Job) -> None:
         for i in range(len(job.uploads)):
             (self._place(job.id) / str(i)).unlink(missing_ok=True)
+
+
+def new_job(kind: str, order: Order, files: Sequence[Sent]) -> Job:
+    """A job that waits."""
+    uploads = tuple(Upload(f.part, f.name, hashlib.sha256(f.data).hexdigest()) for f in files)
+    asked = order.model_dump(mode="json")
+    return Job(new_id(), kind, asked, uploads, key_of(kind, asked, uploads), time.time())
 
 
 def new_id() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import threading
@@ -20,10 +19,9 @@ from sfumato.server.desk import (
     Rules,
     Sent,
     UnreachableError,
-    key_of,
-    new_id,
+    new_job,
 )
-from sfumato.server.jobs import Job, Upload
+from sfumato.server.jobs import Job
 from sfumato.server.orders import Order
 from sfumato.server.redis_book import HANDING_IN, Entry, RedisBook, connect
 from sfumato.server.rq_line import CLEAN, find_lost, push, queue_in
@@ -65,9 +63,7 @@ class RedisDesk:
             thread.start()
 
     def hand_in(self, kind: str, order: Order, files: Sequence[Sent]) -> Job:
-        uploads = tuple(Upload(f.part, f.name, hashlib.sha256(f.data).hexdigest()) for f in files)
-        asked = order.model_dump(mode="json")
-        job = Job(new_id(), kind, asked, uploads, key_of(kind, asked, uploads), time.time())
+        job = new_job(kind, order, files)
         entry = Entry(job, self._rules.keep)
         with self._reached():
             if (done := self._again(entry)) is not None:
