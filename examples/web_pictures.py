@@ -150,6 +150,7 @@ def optimised(browser: Browser, url: str) -> Page:
     page = visit(browser, url, "Optimise")
     load(page, "optimise", "canal")
     style(page, "optimise", "Nocturne")
+    previewed(page, "optimise", 11)
     page.locator("#optimise-go").click()
     bar = "Number(document.querySelector('#optimise-stage progress').value) > 0.6"
     page.wait_for_function(bar)
@@ -163,9 +164,8 @@ def batched(browser: Browser, url: str) -> Page:
     load(page, "batch", "portrait", "hat", "rooftop", "coffee", "cat")
     style(page, "batch", "Gilded")
     page.locator("#batch-go").click()
-    page.locator("#batch-stage .sf-state[data-kind=good]").nth(1).wait_for()
-    page.evaluate("scrollTo(0, 0)")
-    page.wait_for_timeout(1500)
+    done(page, "batch")
+    previewed(page, "batch", 11)
     return page
 
 

@@ -280,7 +280,7 @@ def test_on_a_phone_nothing_is_too_wide_and_nothing_jumps(visit, small):
     tools.wait_for()
 
     def place():
-        return tools.bounding_box()["y"] + tab.evaluate("scrollY")
+        return tools.evaluate("e => e.getBoundingClientRect().y + scrollY")  # it may be scrolling
 
     def fits():
         return tab.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.server.conftest import CLUSTERS, photo, wait_for
@@ -15,7 +16,8 @@ from tests.server.conftest import CLUSTERS, photo, wait_for
 from sfumato.io import pictures
 from sfumato.server.jobs import Upload
 from sfumato.server.work import Task
-from sfumato.server.worker import Limits, Worker
+from sfumato.server.worker import Limits, Worker, do
+from sfumato.types import Step
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +153,36 @@ def test_a_worker_ends_when_its_server_is_gone(task):
     wait_for(lambda: not process.is_alive(), 30)
     assert time.monotonic() - began < 30
     worker._process = None
+
+
+def optimising(told: list[str], kind: str = "optimise"):
+    """What becomes of a job of two steps that is told these words, one each time it listens."""
+    steps = []
+
+    class Shop:
+        def do(self, task, report, watch):
+            report("find", 0.0)
+            for number in (1, 2):
+                step = Step(number, 2, 8, 8, {"total": 1.0}, interrupted=bool(steps))
+                try:
+                    if watch:
+                        watch(step, lambda: None)
+                except KeyboardInterrupt:
+                    steps.append(number)
+            report("compose", 1.0)
+            return "result.png"
+
+    words = iter(told)
+    task = Task(kind, {}, (), Path("nowhere"))
+    outcome = do(Shop(), task, lambda *at: None, lambda: next(words, ""))
+    return outcome.result, steps
+
+
+def test_keep_stops_an_optimisation_once_and_spares_the_rest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nowhere").mkdir()
+    assert optimising([]) == ("result.png", [])
+    assert optimising(["", "keep"]) == ("result.png", [1])
+    assert optimising(["keep"]) == ("result.png", [1])  # heard before there was anything to stop
+    assert optimising(["", "", "cancel"]) == ("", [])
+    assert optimising(["keep"], "paint") == ("", [])  # there is nothing to keep half of

@@ -5,6 +5,7 @@
 
   const FIND_SIDE = 512; // of the copy in which regions are looked for, to be shown
   const CLUSTERS = 4;
+  const LEAST = 0.005; // share of the picture: a smaller thing cannot be hit with a finger
 
   /** One area: the regions picked, strokes on top, and its style. */
   class Area {
@@ -96,9 +97,11 @@
 
     /** Looks for persons and the subject; null, or why there is nothing to click on. */
     async findThings(told) {
-      const [person, subject] = await Promise.all(
-        ["person", "subject"].map((region) => this.look(region, told).catch(emptyIf)),
-      );
+      const [person, subject] = (
+        await Promise.all(
+          ["person", "subject"].map((region) => this.look(region, told).catch(emptyIf)),
+        )
+      ).map((mask) => (mask && masks.share(mask) > LEAST ? mask : null));
       if (person) this.keep("person", "Person", person, "things");
       const same = person && subject && masks.agreement(person, subject) > 0.8;
       if (subject && !same) this.keep("subject", "Subject", subject, "things");
