@@ -162,5 +162,5 @@ def test_file_names_are_only_names(server, name):
         files=[("photo", ("p.png", photo())), ("files", (name, photo(seed=3)))],
         data={"region": CLUSTERS},
     )
-    assert answer.status_code in (200, 422)
+    assert answer.status_code in (200, 400, 422)  # 400: the form itself is refused
     assert sorted(path.name for path in folder.iterdir()) == before
