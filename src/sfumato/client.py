@@ -51,6 +51,7 @@ class View(TypedDict):
     stage: str
     fraction: float
     message: str
+    blame: str
     created: float
     started: float | None
     ended: float | None
@@ -290,9 +291,7 @@ class Client:
         if over["state"] == "cancelled":
             raise SfumatoError(f"the job {job_id} was cancelled")
         if over["state"] == "failed":
-            # The view need not say whose fault it was; then it may have been the server's.
-            kinds = {"order": UsageError}
-            raise kinds.get(str(over.get("blame")), SfumatoError)(over["message"])
+            raise (UsageError if over["blame"] == "order" else SfumatoError)(over["message"])
         return self.result(job_id)
 
     def _followed(self, job_id: str, on_progress: OnProgress | None) -> View:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sfumato.errors import SfumatoError, SfumatoWarning, UsageError
+from sfumato.errors import MissingExtraError, SfumatoError, SfumatoWarning, UsageError
 from sfumato.settings import BLENDS, DEVICES, Settings
 
 if TYPE_CHECKING:
@@ -225,6 +225,14 @@ class Console:
     def _move(self, completed: float) -> None:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=completed)
+
+
+def check_installed(what: str, extra: str, libraries: Sequence[str]) -> None:
+    """Raise MissingExtraError unless the libraries of an extra are there."""
+    import importlib.util
+
+    if any(importlib.util.find_spec(name) is None for name in libraries):
+        raise MissingExtraError(what, extra)
 
 
 def each(

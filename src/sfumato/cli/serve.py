@@ -12,7 +12,7 @@ import typer
 
 from sfumato.cli import _shared as shared
 from sfumato.cli._shared import DEFAULT
-from sfumato.errors import MissingExtraError, UsageError
+from sfumato.errors import UsageError
 
 if TYPE_CHECKING:
     from sfumato.server.desk import Desk, Rules
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sfumato.server.worker import Limits
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+QUEUE = ("a queue in Redis", "redis", ("redis", "rq"))
+"""What it is, its extra, and the libraries of that."""
 
 Workers = Annotated[
     int | None,
@@ -66,7 +69,7 @@ def serve(
     quiet: shared.Quiet = False,
 ) -> None:
     """Open a web page and an HTTP API."""
-    check_installed()
+    shared.check_installed("the server", "serve", ("fastapi", "gradio", "uvicorn"))
     import uvicorn
 
     from sfumato.server.app import House, create
@@ -96,14 +99,6 @@ def serve(
     with suppress(KeyboardInterrupt):  # the usual way to end it
         console.note(f"http://{f'[{host}]' if ':' in host else host}:{port} (ctrl-c ends it)")
         uvicorn.Server(config).run([entrance])
-
-
-def check_installed() -> None:
-    """Raise MissingExtraError unless the libraries of the server are there."""
-    import importlib.util
-
-    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "gradio", "uvicorn")):
-        raise MissingExtraError("the server", "serve")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -154,6 +149,7 @@ def _desk(
         return LocalDesk(folder or _state_folder(), rules, limits, metrics.ended)
     if not queue.startswith(("redis://", "rediss://", "unix://")):
         raise UsageError(f"--queue takes the address of a Redis (redis://…); got {queue!r}")
+    shared.check_installed(*QUEUE)
     from sfumato.server.rq_desk import RedisDesk
 
     return RedisDesk(queue, rules, limits, metrics.ended)

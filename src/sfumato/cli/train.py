@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sfumato.cli import _shared as shared
-from sfumato.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from sfumato.train.callbacks import Stand
@@ -75,7 +73,7 @@ def segmenter(
     quiet: shared.Quiet = False,
 ) -> None:  # fmt: skip
     """Train a net that finds things: the best net, its card, curves and samples go to OUT."""
-    _check_installed()
+    shared.check_installed("training", "train", REQUIRES)
     from sfumato.train import recipe as recipes
 
     changes = recipes.parse_changes(settings or ())
@@ -163,7 +161,7 @@ def style(
     quiet: shared.Quiet = False,
 ) -> None:  # fmt: skip
     """Train a fast net for one style: the net, its card, curves and previews go to OUT."""
-    _check_installed()
+    shared.check_installed("training", "train", REQUIRES)
     from sfumato.train import style_recipe
     from sfumato.train.recipe import parse_changes
 
@@ -195,11 +193,6 @@ def style(
     if result.interrupted:
         console.note(f"interrupted: this is the best so far; --resume goes on in {out}")
         raise KeyboardInterrupt
-
-
-def _check_installed() -> None:
-    if not all(importlib.util.find_spec(name) for name in REQUIRES):
-        raise MissingExtraError("training", "train")
 
 
 @contextmanager

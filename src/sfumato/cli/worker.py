@@ -9,6 +9,7 @@ import typer
 from sfumato.cli import _shared as shared
 from sfumato.cli._shared import DEFAULT
 from sfumato.cli.serve import (
+    QUEUE,
     MaxMegapixels,
     MaxSeconds,
     Threads,
@@ -17,7 +18,6 @@ from sfumato.cli.serve import (
     crew,
     limits_of,
 )
-from sfumato.errors import MissingExtraError
 
 
 def worker(
@@ -37,7 +37,7 @@ def worker(
     quiet: shared.Quiet = False,
 ) -> None:
     """Do the jobs that wait in a queue, until told to end; told twice, at once."""
-    check_installed()
+    shared.check_installed(*QUEUE)
     from sfumato.server.redis_book import connect
     from sfumato.server.rq_worker import work
 
@@ -47,11 +47,3 @@ def worker(
     connection = connect(queue)
     console.note(f"{count} {'worker' if count == 1 else 'workers'} at work (ctrl-c ends)")
     work(connection, limits, count)
-
-
-def check_installed() -> None:
-    """Raise MissingExtraError unless the libraries of the queue are there."""
-    import importlib.util
-
-    if any(importlib.util.find_spec(name) is None for name in ("redis", "rq")):
-        raise MissingExtraError("a queue in Redis", "redis")

@@ -190,7 +190,7 @@ class LocalDesk:
 
     def fetch(self, job_id: str, name: str) -> bytes | None:
         job = self._book.get(job_id)
-        if job is None or name not in (job.result, MANIFEST, PREVIEW, LOSSES) or not name:
+        if job is None or not may_be_fetched(job, name):
             return None
         with suppress(OSError):
             return (self._place(job_id) / name).read_bytes()
@@ -338,6 +338,11 @@ class LocalDesk:
     def _remove_uploads(self, job: Job) -> None:
         for i in range(len(job.uploads)):
             (self._place(job.id) / str(i)).unlink(missing_ok=True)
+
+
+def may_be_fetched(job: Job, name: str) -> bool:
+    """Whether this names a file that a job makes, and nothing else in its folder."""
+    return bool(name) and name in (job.result, MANIFEST, PREVIEW, LOSSES)
 
 
 def new_job(kind: str, order: Order, files: Sequence[Sent]) -> Job:

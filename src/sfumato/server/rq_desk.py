@@ -19,13 +19,13 @@ from sfumato.server.desk import (
     Rules,
     Sent,
     UnreachableError,
+    may_be_fetched,
     new_job,
 )
 from sfumato.server.jobs import Job
 from sfumato.server.orders import Order
 from sfumato.server.redis_book import HANDING_IN, Entry, RedisBook, connect
 from sfumato.server.rq_line import CLEAN, find_lost, push, queue_in
-from sfumato.server.work import LOSSES, MANIFEST, PREVIEW
 from sfumato.server.worker import Limits
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class RedisDesk:
     def fetch(self, job_id: str, name: str) -> bytes | None:
         with self._reached():
             job = self._book.get(job_id)
-            if job is None or name not in (job.result, MANIFEST, PREVIEW, LOSSES) or not name:
+            if job is None or not may_be_fetched(job, name):
                 return None
             return self._book.file(job_id, name)
 

@@ -193,4 +193,5 @@ def _make_anonymous(task: Task) -> None:
             return [told(one) for one in value]
         return task.told(value) if isinstance(value, str) else value
 
-    path.write_text(json.dumps(told(json.loads(path.read_text())), indent=2, ensure_ascii=False))
+    text = json.dumps(told(json.loads(path.read_text())), indent=2, ensure_ascii=False)
+    write_whole(path, text.encode(), overwrite=True)

@@ -70,6 +70,11 @@ class Outcome:
     blame: str = ""
 
 
+TOO_MUCH_MEMORY = Outcome(
+    message="it needs more memory than a job may use; ask for a smaller size", blame="order"
+)
+
+
 class Worker:
     """The server's side: starts the process, hands it jobs, and sees to it that they end."""
 
@@ -264,14 +269,11 @@ def do(
         ours = full or isinstance(error, MissingExtraError | WeightsError)
         return Outcome("", task.told(str(error)), "server" if ours else "order")
     except MemoryError:
-        return Outcome(
-            "", "it needs more memory than a job may use; ask for a smaller size", "order"
-        )
+        return TOO_MUCH_MEMORY
     except Exception as error:
         traceback.print_exc()  # into the server's log; the sender has no use for it
         if "alloc" in str(error).lower():  # torch and ONNX Runtime have errors of their own for it
-            sentence = "it needs more memory than a job may use; ask for a smaller size"
-            return Outcome("", sentence, "order")
+            return TOO_MUCH_MEMORY
         return Outcome("", f"the server failed at it ({type(error).__name__})", "server")
 
 
