@@ -92,7 +92,7 @@ def style(page: Page, room: str, label: str) -> None:
 
 
 def previewed(page: Page, room: str, count: int) -> None:
-    shown = page.locator(f"#{room}-gallery img.sf-thumb:not([hidden])")
+    shown = page.locator(f"#{room}-gallery img.sf-thumb:not([hidden]):not(.sf-sample)")
     shown.nth(count - 1).wait_for(state="attached")
 
 

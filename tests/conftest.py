@@ -15,6 +15,11 @@ from sfumato.io import weights
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first, so that of several processes none is left alone with them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def astronaut_path() -> Path:
     """A real photograph that comes with the package: one person, NASA, public domain."""

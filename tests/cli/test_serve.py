@@ -47,9 +47,31 @@ def test_a_port_in_use_is_said():
     [(1, (None, None), (1, 1)), (2, (None, None), (1, 2)), (8, (None, None), (4, 2)),
      (8, (2, None), (2, 4)), (8, (None, 1), (4, 1)), (2, (4, None), (4, 1))],
 )  # fmt: skip
-def test_cores_are_shared_out(cores, asked, given, monkeypatch):
+def test_cores_are_shared_out(cores, asked, given, monkeypatch, tmp_path):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
-    assert crew(*asked) == given
+    monkeypatch.setattr("sfumato.cli.serve.NVIDIA", tmp_path / "no driver")
+    count, limits = crew(*asked, 900, None, 100, "auto")
+    assert (count, limits.threads, limits.gpus) == (*given, ())
+
+
+@pytest.mark.parametrize(
+    ("device", "allowed", "workers", "given"),
+    [("auto", None, None, (3, ("0", "1", "2"))), ("cuda", "2,0", None, (2, ("2", "0"))),
+     ("auto", "", None, (4, ())), ("auto", "-1", None, (4, ())), ("cpu", None, None, (4, ())),
+     ("auto", None, 6, (6, ("0", "1", "2")))],
+)  # fmt: skip
+def test_each_graphics_processor_has_a_worker(
+    device, allowed, workers, given, monkeypatch, tmp_path
+):
+    for name in ("0000:01:00.0", "0000:02:00.0", "0000:03:00.0"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr("sfumato.cli.serve.NVIDIA", tmp_path)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if allowed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+    count, limits = crew(workers, None, 900, None, 100, device)
+    assert (count, limits.gpus) == given
 
 
 @pytest.mark.slow

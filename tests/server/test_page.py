@@ -21,6 +21,8 @@ playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 expect.set_options(timeout=180_000)
 
+from sfumato import styles  # noqa: E402
+from sfumato.io import pictures  # noqa: E402
 from sfumato.server import page as pages  # noqa: E402
 from sfumato.server.app import House, create  # noqa: E402
 from sfumato.server.desk import LocalDesk, Rules  # noqa: E402
@@ -244,10 +246,64 @@ def test_two_areas_two_styles_by_keyboard(visit, small):
     ]
 
 
+def test_styles_show_themselves_before_there_is_a_photo(visit):
+    tiles = visit().locator("#paint-gallery .sf-tile img.sf-sample")
+    expect(tiles).to_have_count(len(styles.catalogue()))
+    for i in range(tiles.count()):
+        assert tiles.nth(i).evaluate("image => [image.hidden, image.naturalWidth]") == [False, 112]
+
+
+def drag(tab, room: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    tab.mouse.move(*at(tab, room, *start))
+    tab.mouse.down()
+    tab.mouse.move(*at(tab, room, *end), steps=4)
+    tab.mouse.up()
+
+
+def test_colours_points_and_boxes_are_picked(visit, small):
+    tab = visit()
+    choose(tab, "paint", small("cat", 240))
+    picked = ("aria-pressed", "true")
+    expect(chip(tab, "paint", "Background")).to_be_visible()
+
+    tool(tab, "paint", "Colours")
+    expect(chip(tab, "paint", "Colour")).to_have_count(4)
+    tab.mouse.click(*at(tab, "paint", 0.05, 0.05))
+    expect(tab.locator("#paint-stage .sf-chip[aria-pressed='true']")).to_contain_text("Colour")
+
+    tool(tab, "paint", "Box")
+    drag(tab, "paint", (0.2, 0.2), (0.4, 0.6))
+    expect(chip(tab, "paint", "Box")).to_have_attribute(*picked)
+
+    tool(tab, "paint", "Point")
+    tab.mouse.click(*at(tab, "paint", 0.5, 0.6))
+    expect(chip(tab, "paint", "Point")).to_have_attribute(*picked)
+
+    tool(tab, "paint", "Box a thing")
+    drag(tab, "paint", (0.1, 0.05), (0.9, 0.95))
+    expect(chip(tab, "paint", "Thing")).to_have_attribute(*picked)
+
+
+@pytest.mark.parametrize("ending", [".tif", ".heic"])
+def test_photos_that_browsers_do_not_show(visit, small, tmp_path, ending):
+    photo, tab = pictures.read(small("hat", 200)), visit()
+    if ending == ".heic":
+        heif = pytest.importorskip("pillow_heif")
+        heif.from_pillow(Image.open(small("hat", 200))).save(tmp_path / "photo.heic")
+    else:
+        pictures.write(photo, tmp_path / "photo.tif")
+    choose(tab, "paint", tmp_path / f"photo{ending}")
+    expect(chip(tab, "paint", "Person")).to_be_visible()
+    style(tab, "paint", "Ember").click()
+    tab.locator("#paint-go").click()
+    expect(links(tab, "paint")).to_have_count(2)
+    assert pixels(downloaded(tab, links(tab, "paint").first)).shape == photo.image.shape
+
+
 def test_previews_show_this_photo_and_settings_are_sent(visit, small):
     tab = visit()
     choose(tab, "paint", small("cat", 200))
-    preview = style(tab, "paint", "Waves").locator("img")
+    preview = style(tab, "paint", "Waves").locator("img:not(.sf-sample)")
     expect(preview).to_be_visible()
     width, height = preview.evaluate("image => [image.naturalWidth, image.naturalHeight]")
     assert width / height == pytest.approx(451 / 300, rel=0.03)

@@ -34,6 +34,7 @@ from sfumato.server.desk import (  # noqa: E402
 from sfumato.server.orders import Cut, Optimise  # noqa: E402
 from sfumato.server.redis_book import WAITING  # noqa: E402
 from sfumato.server.rq_desk import RedisDesk  # noqa: E402
+from sfumato.server.rq_worker import take_turn  # noqa: E402
 from sfumato.server.work import MANIFEST, PREVIEW  # noqa: E402
 from sfumato.server.worker import Limits  # noqa: E402
 
@@ -465,3 +466,13 @@ def test_a_full_redis_takes_no_more(make_desk, empty):
         empty.redis.config_set("maxmemory", 0)
     waiting = desk.load()["waiting"]
     assert len(empty.redis.keys("sfumato:file:*")) == waiting < 100
+
+
+def test_workers_of_a_crew_have_different_numbers(tmp_path):
+    turns = [take_turn(tmp_path) for _ in range(3)]
+    assert [number for _, number in turns] == [0, 1, 2]
+    turns[1][0].release()
+    lock, number = take_turn(tmp_path)
+    assert number == 1
+    for held in (lock, turns[0][0], turns[2][0]):
+        held.release()

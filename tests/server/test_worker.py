@@ -186,3 +186,11 @@ def test_keep_stops_an_optimisation_once_and_spares_the_rest(tmp_path, monkeypat
     assert optimising(["keep"]) == ("result.png", [1])  # heard before there was anything to stop
     assert optimising(["", "", "cancel"]) == ("", [])
     assert optimising(["keep"], "paint") == ("", [])  # there is nothing to keep half of
+
+
+def test_workers_take_turns_with_the_graphics_processors():
+    limits = Limits(threads=3, gpus=("0", "5"))
+    seen = [Worker(limits, number)._environment for number in range(3)]
+    assert [environment["CUDA_VISIBLE_DEVICES"] for environment in seen] == ["0", "5", "0"]
+    assert seen[0]["OMP_NUM_THREADS"] == "3"
+    assert "CUDA_VISIBLE_DEVICES" not in Worker(Limits())._environment

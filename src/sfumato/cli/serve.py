@@ -21,12 +21,18 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
+NVIDIA = Path("/proc/driver/nvidia/gpus")
+"""Where Linux' driver has an entry for each of them."""
+
 QUEUE = ("a queue in Redis", "redis", ("redis", "rq"))
 """What it is, its extra, and the libraries of that."""
 
 Workers = Annotated[
     int | None,
-    typer.Option(help="Processes that work. (default: one for every two cores)", min=1),
+    typer.Option(
+        help="Processes that work. (default: one for each NVIDIA GPU, or for every two cores)",
+        min=1,
+    ),
 ]
 Threads = Annotated[
     int | None, typer.Option(help="Of each worker. (default: the cores, shared out)", min=1)
@@ -84,8 +90,7 @@ def serve(
             err=True,
         )
     entrance = listen(host, port)
-    count, each = crew(workers, threads)
-    limits = limits_of(max_seconds, max_memory, max_megapixels, each, device)
+    count, limits = crew(workers, threads, max_seconds, max_memory, max_megapixels, device)
     metrics = Metrics()
     desk = _desk(queue, folder, Rules(count, line, 60 * keep), limits, metrics)
     hosts = ("*",) if outside else House().hosts
@@ -118,26 +123,39 @@ def listen(host: str, port: int) -> socket.socket:
     return entrance
 
 
-def crew(workers: int | None, threads: int | None) -> tuple[int, int]:
-    """How many workers, and how many threads each has.
+def crew(
+    workers: int | None,
+    threads: int | None,
+    seconds: float,
+    memory: float | None,
+    megapixels: float,
+    device: str,
+) -> tuple[int, Limits]:
+    """How many workers, and what a job may use, from the options.
 
-    One worker for two cores: a single job is not slower than on the command line, and a worker's
-    nets take about a gigabyte.
-    """
+    One worker for a GPU. Without one, for two cores: a single job is not slower than on the
+    command line, and a worker's nets take about a gigabyte.
+    """  # fmt: skip
+    from sfumato.server.worker import Limits
+
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
-    count = workers or max(1, cores // 2)
-    return count, threads or max(1, cores // count)
+    gpus = graphics_processors() if device in ("auto", "cuda") else ()
+    count = workers or len(gpus) or max(1, cores // 2)
+    each = threads or max(1, cores // count)
+    return count, Limits(seconds, memory, round(1e6 * megapixels), each, device, gpus)
 
 
-def limits_of(
-    seconds: float, memory: float | None, megapixels: float, threads: int, device: str
-) -> Limits:
-    """What a job may use, from the options."""
-    from sfumato.server.worker import Limits
-
-    return Limits(seconds, memory, round(1e6 * megapixels), threads, device)
+def graphics_processors() -> tuple[str, ...]:
+    """The NVIDIA GPUs that may be used, as ``CUDA_VISIBLE_DEVICES`` names them; asked of the
+    driver's files, since loading torch for it would take seconds."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not NVIDIA.is_dir():
+        return ()
+    if allowed is not None:
+        return tuple(name.strip() for name in allowed.split(",") if name.strip() not in ("", "-1"))
+    return tuple(str(i) for i, _ in enumerate(NVIDIA.iterdir()))
 
 
 def _desk(

@@ -16,7 +16,6 @@ from sfumato.cli.serve import (
     WorkerMemory,
     Workers,
     crew,
-    limits_of,
 )
 
 
@@ -42,8 +41,7 @@ def worker(
     from sfumato.server.rq_worker import work
 
     console = shared.Console(quiet)
-    count, each = crew(workers, threads)
-    limits = limits_of(max_seconds, max_memory, max_megapixels, each, device)
+    count, limits = crew(workers, threads, max_seconds, max_memory, max_megapixels, device)
     connection = connect(queue)
     console.note(f"{count} {'worker' if count == 1 else 'workers'} at work (ctrl-c ends)")
     work(connection, limits, count)

@@ -26,15 +26,17 @@ class Bench:
     Args:
         book: jobs and files.
         limits: of a job.
+        number: among this machine's workers.
         folder: for the files of the job that is being done; made if it is not there.
         leaving: asked whether the job is to be handed back.
     """
 
     def __init__(
-        self, book: RedisBook, limits: Limits, folder: Path, leaving: Callable[[], bool]
-    ) -> None:
+        self, book: RedisBook, limits: Limits, number: int, folder: Path,
+        leaving: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self._book, self._folder, self._leaving = book, folder, leaving
-        self._worker = Worker(limits)
+        self._worker = Worker(limits, number)
 
     def do(self, job_id: str) -> Retry | None:
         """Do a job, or hand it back (Retry): then it waits again, at the front."""

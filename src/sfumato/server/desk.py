@@ -148,7 +148,7 @@ class LocalDesk:
         self._handing_back = False
         self._book.take_up()
         self._crew = [
-            threading.Thread(target=self._serve, name=f"worker {i}", daemon=True)
+            threading.Thread(target=self._serve, args=(i,), name=f"worker {i}", daemon=True)
             for i in range(rules.workers)
         ]
         self._crew.append(threading.Thread(target=self._sweep, name="sweeper", daemon=True))
@@ -225,9 +225,9 @@ class LocalDesk:
             reason = (error.strerror or str(error)).lower()
             raise NoRoomError(f"the server cannot keep the files: {reason}") from None
 
-    def _serve(self) -> None:
+    def _serve(self, number: int) -> None:
         """One worker's days."""
-        worker = Worker(self._limits)
+        worker = Worker(self._limits, number)
         try:
             while (job := self._next()) is not None:
                 began = time.monotonic()

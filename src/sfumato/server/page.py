@@ -40,6 +40,9 @@ Functions = list[Callable[[Any], Any]]
 
 WEB = Path(__file__).parent / "web"
 
+TILES = WEB / "styles"
+"""Our own portrait in each style, shown until there is a photo."""
+
 SCRIPTS = ("core", "photo", "masks", "areas", "view", "gallery", "paint", "curve", "place", "batch")
 """In the order in which they need one another."""
 
@@ -227,6 +230,7 @@ def catalogue(*, drawn: bool = False) -> list[dict[str, str]]:
             "name": style.name,
             "label": style.name.replace("-", " ").capitalize(),
             "description": style.description,
+            "thumb": _data_url((TILES / f"{style.name}.jpg").read_bytes()),
         }
         for style in styles.catalogue()
         if not (drawn and style.net)
@@ -242,7 +246,11 @@ def _thumb(name: str) -> str:
     small = picture.crop((left, top, left + side, top + side)).resize((112, 112))
     file = io.BytesIO()
     small.save(file, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return _data_url(file.getvalue())
+
+
+def _data_url(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def examples(named: dict[str, str]) -> list[dict[str, str]]:

@@ -17,10 +17,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
 import redis.exceptions
+from filelock import FileLock, Timeout
 from redis import Redis
 from rq import Queue, Retry
 from rq.exceptions import StopRequested
@@ -70,7 +72,8 @@ class CrewWorker(SimpleWorker):
         self._book = RedisBook(connection)
         self._asked: float | None = None
         self._parent = os.getppid()
-        self._bench = Bench(self._book, limits, home / self.name, self._leaving)
+        self._turn, number = take_turn(home)
+        self._bench = Bench(self._book, limits, number, home / self.name, self._leaving)
         self.push_exc_handler(partial(missed, self._book))  # type: ignore[no-untyped-call]
 
     def work(self, *args: Any, **options: Any) -> bool:
@@ -156,6 +159,17 @@ class Crew(WorkerPool):
     def handle_dead_worker(self, worker_data: WorkerData) -> None:
         super().handle_dead_worker(worker_data)
         shutil.rmtree(self._home / worker_data.name, ignore_errors=True)
+
+
+def take_turn(home: Path) -> tuple[FileLock, int]:
+    """The lowest number that no other worker with this folder has, and the lock that keeps it: it
+    falls free with its process, for the one that follows."""
+    for number in count():
+        lock = FileLock(home / f"{number}.lock")
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+            return lock, number
+    raise AssertionError("numbers have no end")
 
 
 def work(connection: Redis, limits: Limits, workers: int) -> None:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -46,6 +46,8 @@ class Limits:
         max_pixels: of a picture.
         threads: of each worker.
         device: where nets run.
+        gpus: those to share out among the workers, as ``CUDA_VISIBLE_DEVICES`` names them; none =
+            every worker sees what this process sees.
     """
 
     seconds: float = 900.0
@@ -53,6 +55,7 @@ class Limits:
     max_pixels: int = 100_000_000
     threads: int = 1
     device: str = "auto"
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,18 @@ TOO_MUCH_MEMORY = Outcome(
 
 
 class Worker:
-    """The server's side: starts the process, hands it jobs, and sees to it that they end."""
+    """The server's side: starts the process, hands it jobs, and sees to it that they end.
 
-    def __init__(self, limits: Limits) -> None:
+    Args:
+        limits: of a job.
+        number: among this machine's workers, from 0; says whose turn it is with which GPU.
+    """
+
+    def __init__(self, limits: Limits, number: int = 0) -> None:
         self._limits = limits
+        self._environment = dict.fromkeys(THREADS, str(limits.threads))
+        if limits.gpus:
+            self._environment["CUDA_VISIBLE_DEVICES"] = limits.gpus[number % len(limits.gpus)]
         self._process: Any = None
         self._pipe: Connection | None = None
 
@@ -144,7 +155,7 @@ class Worker:
         self._process = context.Process(
             target=main, args=(theirs, self._limits), name="sfumato worker", daemon=True
         )
-        with _environment(self._limits.threads):
+        with _environment(self._environment):
             self._process.start()
         theirs.close()
         return self._pipe
@@ -176,12 +187,12 @@ _starting = threading.Lock()
 
 
 @contextmanager
-def _environment(threads: int) -> Iterator[None]:
-    """How many threads the libraries of a process that is started now will use: they read it from
-    the environment as they are loaded."""
+def _environment(its: Mapping[str, str]) -> Iterator[None]:
+    """The environment of a process that is started now: libraries read their number of threads
+    and the GPUs from it as they are loaded."""
     with _starting:
-        before = {name: os.environ.get(name) for name in THREADS}
-        os.environ.update(dict.fromkeys(THREADS, str(threads)))
+        before = {name: os.environ.get(name) for name in its}
+        os.environ.update(its)
         try:
             yield
         finally:

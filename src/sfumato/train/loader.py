@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -161,19 +162,34 @@ def worker_count(recipe: Recipe) -> int:
 
 
 def _loader(samples: Dataset[Item], places: Places, recipe: Recipe) -> DataLoader[Item]:
-    workers = worker_count(recipe)
     return DataLoader(
         samples,
         batch_size=recipe.batch,
         sampler=places,  # places are what the sets take as numbers
-        num_workers=workers,
-        persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread,
+        **readers(worker_count(recipe)),
     )
 
 
-def _one_thread(_: Any) -> None:
+def readers(count: int) -> dict[str, Any]:
+    """A loader's settings for that many reading processes; 0 = the process that trains reads.
+
+    They come from a server of new processes: a copy of a process in which threads run (nets of
+    ONNX Runtime, a web server) ends in a crash now and then.
+    """
+    if not count:
+        return {"num_workers": 0}
+    context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+    context.set_forkserver_preload([__name__])
+    return {
+        "num_workers": count,
+        "persistent_workers": True,
+        "multiprocessing_context": context,
+        "worker_init_fn": _one_thread,
+    }
+
+
+def _one_thread(_: int) -> None:
     """OpenCV's own threads would only be in the way of the other workers."""
     cv2.setNumThreads(0)
 

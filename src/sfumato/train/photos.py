@@ -17,7 +17,7 @@ from sfumato.data import _files
 from sfumato.data.augment import augment
 from sfumato.data.samples import Sample
 from sfumato.errors import PictureError, UsageError
-from sfumato.train.loader import Place, Places
+from sfumato.train.loader import Place, Places, readers
 from sfumato.train.style_recipe import CROPS, StyleRecipe
 
 HELD = 4
@@ -85,9 +85,7 @@ def training_loader(photos: Sequence[Path], recipe: StyleRecipe) -> DataLoader[T
         Squares(photos, recipe),
         batch_size=recipe.batch,
         sampler=Places(recipe.round * recipe.batch),  # places are what the squares take as numbers
-        num_workers=recipe.workers,
-        persistent_workers=recipe.workers > 0,
-        worker_init_fn=_one_thread,
+        **readers(recipe.workers),
     )
 
 
@@ -125,8 +123,3 @@ class _Held(Dataset[Tensor]):
 
     def __len__(self) -> int:
         return len(self.squares)
-
-
-def _one_thread(_: int) -> None:
-    """OpenCV's own threads would only be in the way of the other workers."""
-    cv2.setNumThreads(0)

@@ -31,7 +31,9 @@
       grid, examples(desk, props.examples, add, "Or a painting as the style"));
 
     function tile(style) {
-      const image = h("img", { class: "sf-thumb", alt: "", hidden: !style.url, src: style.url });
+      const image = h("img", {
+        class: style.url ? "sf-thumb" : "sf-thumb sf-sample", alt: "", src: style.url ?? style.thumb,
+      });
       const button = h(
         "button", {
           type: "button", class: "sf-tile", title: style.description, "aria-pressed": "false",
@@ -95,6 +97,7 @@
         if (of !== photo) return;
         image.src = url;
         await image.decode().catch(() => {});
+        image.classList.remove("sf-sample");
         image.hidden = false;
       } catch (problem) {
         if (problem.again && of === photo) {
