@@ -5,8 +5,6 @@ python examples/style_tiles.py     # a minute
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sfumato import pipeline, sheets, styles
 from sfumato.io import pictures
 from sfumato.ops.resize import fit, square

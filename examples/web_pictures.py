@@ -78,7 +78,7 @@ def visit(browser: Browser, url: str, tab: str, **options: object) -> Page:
     page.set_default_timeout(PATIENCE)
     page.goto(url)
     page.get_by_role("tab", name=tab, exact=True).click()
-    page.locator(f"#{tab.lower()}-stage .sf-stage > *").first.wait_for()
+    page.locator(f"#{tab.lower().split()[-1]}-stage .sf-stage > *").first.wait_for()
     return page
 
 
@@ -159,6 +159,16 @@ def optimised(browser: Browser, url: str) -> Page:
     return page
 
 
+def inside(browser: Browser, url: str) -> Page:
+    """The clusters of a photo."""
+    page = visit(browser, url, "Look inside", viewport={"width": 1280, "height": 1500})
+    load(page, "inside", "cat")
+    page.locator("#inside-stage .sf-text", has_text="press Look").wait_for()
+    page.locator("#inside-go").click()
+    done(page, "inside")
+    return page
+
+
 def batched(browser: Browser, url: str) -> Page:
     page = visit(browser, url, "Batch")
     load(page, "batch", "portrait", "hat", "rooftop", "coffee", "cat")
@@ -171,7 +181,7 @@ def batched(browser: Browser, url: str) -> Page:
 
 SHOTS: dict[str, Callable[[Browser, str], Page]] = {
     "choose": chosen, "paint": painted, "phone": phone, "place": placed,
-    "optimise": optimised, "batch": batched,
+    "optimise": optimised, "batch": batched, "inside": inside,
 }  # fmt: skip
 
 

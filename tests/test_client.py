@@ -147,11 +147,13 @@ def test_all_kinds_carry_their_settings_and_files(serve, tmp_path):
     client.cut(mask, region="file:mask.png", files=[mask], mask_only=True, seed=3)
     client.place(PNG, PHOTO, x=0.5, y=1)
     client.optimise(PNG, style="waves", steps=3, preset="fast")
-    paint, cut, place, optimise = desk.orders
+    client.inspect(PNG, "clusters", clusters=3)
+    paint, cut, place, optimise, inspect = desk.orders
     assert [layer.model_dump(exclude_none=True) for layer in paint.layers] == layers
     assert (paint.keep_colors, paint.options) == (True, options)
     assert (cut.region, cut.mask_only, cut.seed) == ("file:mask.png", True, 3)
     assert (place.x, place.y) == (0.5, 1)
+    assert (inspect.look, inspect.clusters) == ("clusters", 3)
     assert (optimise.steps, optimise.preset, optimise.region) == (3, "fast", "everything")
     names = [{(u.part, u.name) for u in job.uploads} for job, _ in desk.jobs.values()]
     assert names[0] == {("photo", "photo"), ("files", "mine")}

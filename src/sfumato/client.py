@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
@@ -211,6 +211,10 @@ class Client:
         parts = {"portrait": portrait, "painting": painting}
         return self._order("place", parts, settings, files, wait, on_progress)
 
+    def inspect(self, photo: Photo, look: str, *, wait: float | None = None, **more: Any) -> Result:
+        """Figures of a photo's ``clusters``, a net's ``features``, or a ``saliency`` map."""
+        return self._order("inspect", {"photo": photo}, {"look": look, **more}, (), wait, None)
+
     def job(self, job_id: str) -> View:
         """How a job stands.
 
@@ -377,10 +381,9 @@ def _text(value: Any) -> str:
 
 
 def _pause(retry_after: str) -> float:
-    try:
+    with suppress(ValueError):
         return min(max(float(retry_after), 0.1), LONGEST_PAUSE)
-    except ValueError:
-        return 1.0
+    return 1.0
 
 
 def _error(answer: httpx.Response) -> SfumatoError:

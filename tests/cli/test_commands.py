@@ -16,6 +16,7 @@ from sfumato.io import weights
 
 COMMANDS = [
     "paint", "cut", "place", "replay", "ablate", "styles", "backends", "weights", "serve", "worker",
+    "compare", "inspect",
 ]  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from sfumato.types import Context, Matte, Segments, Style
 from ..small_nets import negative_net, red_net, two_things
 
 SHAPES = [(1, 1), (1, 70), (37, 53), (64, 48)]
-SLOW = {"closed-form", "sam"}  # a library compiles for a minute; seconds a picture
-QUICK = {"gatys": {"steps": 3, "smallest": 0}}  # the promises hold after three steps, too
+SLOW = {"closed-form", "sam", "gatys-keras"}  # a library compiles or loads; seconds a picture
+# The promises hold after three steps, too.
+QUICK = {"gatys": {"steps": 3, "smallest": 0}, "gatys-keras": {"steps": 3}}
 
 
 def _backends(kind):

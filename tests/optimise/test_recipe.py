@@ -31,6 +31,10 @@ def _recipe(**changes):
     return Recipe(**settings | changes)
 
 
+def _relu(name):
+    return name.replace("conv", "relu")
+
+
 def _table():
     return tomllib.loads(recipe.TABLE.read_text(encoding="utf-8"))
 
@@ -111,14 +115,13 @@ def test_depth_and_laplacian():
 def test_nair_and_chippa():
     first, second = preset("paper5-first"), preset("paper5-second")
     layers = dict(zip(WIDTHS, (1, 0.75, 0.2, 0.2, 0.2), strict=True))
-    assert first.content == second.content == {"conv4_2": 1}
-    assert first.style == _near(
-        **{name: w * 4 * CELLS[name] / WIDTHS[name] for name, w in layers.items()}
-    )
+    assert first.content == second.content == {"relu4_2": 1}  # what both libraries hand out
+    factors = {name: 4 * CELLS[name] / WIDTHS[name] for name in WIDTHS}
+    assert first.style == _near(**{_relu(name): w * factors[name] for name, w in layers.items()})
     assert (first.content_weight, first.style_weight, first.steps) == (1, 1e5, 5000)
     assert first.learning_rate == pytest.approx(0.003 * 0.226, rel=5e-3)
     layers = dict(zip(WIDTHS, (1, 0.8, 0.5, 0.3, 0.1), strict=True))
-    assert second.style == _near(**{name: 4 * w for name, w in layers.items()})
+    assert second.style == _near(**{_relu(name): 4 * w for name, w in layers.items()})
     assert (second.content_weight, second.style_weight, second.steps) == (10, 100, 2000)
     assert second.learning_rate == 0.02
     assert first.optimizer == second.optimizer == "adam"

@@ -131,6 +131,9 @@ def test_forms_carry_the_same():
         ("cut", {"size": "1e9"}, "size"),
         ("place", {"x": "0.5"}, "both x and y"),
         ("place", {"height": "-1"}, "height"),
+        ("inspect", {"look": "around"}, "look"),
+        ("inspect", {"net": "/etc/passwd.safetensors"}, "net"),
+        ("inspect", {"size": "5000"}, "size"),
     ],
 )
 def test_bad_forms_get_one_sentence(kind, fields, message):

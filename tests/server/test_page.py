@@ -459,6 +459,20 @@ def test_a_portrait_is_placed(visit, small):
     assert columns.mean() / changed.shape[1] == pytest.approx(0.25, abs=0.12)
 
 
+def test_one_looks_inside(visit, small):
+    tab = visit()
+    tab.get_by_role("tab", name="Look inside").click()
+    choose(tab, "inside", small("cat", 160))
+    expect(text(tab, "inside")).to_contain_text("press Look")
+    tab.locator("#inside-go").click()
+    figure = tab.locator("#inside-stage .sf-figure")
+    expect(figure).to_be_visible()
+    assert figure.evaluate("image => image.naturalWidth") > 800
+    expect(figure).to_have_attribute("alt", re.compile("clusters of cat"))
+    drawn = pixels(downloaded(tab, links(tab, "inside").first))
+    assert drawn.std() > 10
+
+
 def test_many_photos_come_back_in_a_zip(visit, small, tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
@@ -477,7 +491,7 @@ def test_many_photos_come_back_in_a_zip(visit, small, tmp_path):
 
 def test_everything_that_can_be_pressed_has_a_name(visit):
     tab = visit()
-    for name in ("Paint", "Place", "Optimise", "Batch"):
+    for name in ("Paint", "Place", "Optimise", "Look inside", "Batch"):
         tab.get_by_role("tab", name=name, exact=True).click()
         tab.locator(f"#{name.lower()}-stage .sf-stage > *").first.wait_for()
         nameless = tab.evaluate(

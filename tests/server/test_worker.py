@@ -54,6 +54,31 @@ def test_a_picture_is_cut(worker, task):
     assert told[0] == ("find", 0.0)
 
 
+@pytest.mark.slow
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    "order",
+    [{"clusters": 3}, {"look": "features", "layer": "relu1_1", "size": 64},
+     {"look": "saliency", "method": "grad-cam", "net": "mobilenetv2", "size": 64}],
+    ids=lambda order: order.get("look", "clusters"),
+)  # fmt: skip
+def test_what_is_inside_is_drawn(worker, task, order):
+    outcome, told = run(worker, task("inspect", order, photo=photo()))
+    assert outcome.result == "result.png", outcome.message
+    made = pictures.read(task("inspect", {}).folder / "result.png")
+    assert min(made.size) > 400
+    assert made.image.std() > 0.02
+    assert {stage for stage, _ in told} <= {"inspect"}
+
+
+@pytest.mark.weights
+def test_a_layer_that_is_not_there_is_said(worker, task):
+    order = {"look": "features", "layer": "relu9_9", "size": 64}
+    outcome, _ = run(worker, task("inspect", order, photo=photo()))
+    assert "no layer 'relu9_9'" in outcome.message
+    assert outcome.blame == "order"
+
+
 @pytest.mark.parametrize("form", ["png", "webp"])
 def test_the_format_is_the_one_asked_for(worker, task, form):
     outcome, _ = run(worker, task("cut", {"region": CLUSTERS, "format": form}, photo=photo()))

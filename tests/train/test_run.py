@@ -10,6 +10,7 @@ import textwrap
 
 import numpy as np
 import pytest
+import tensorboard.compat
 import torch
 from PIL import Image as PillowImage
 
@@ -45,6 +46,8 @@ def test_all_that_a_training_leaves(tmp_path):
     result = run.train(recipe(), tmp_path / "out", command="sfumato x", watch=stands.append)
     left = {path.name for path in (tmp_path / "out").iterdir()}
     assert left == set(run.WRITTEN)
+    # TensorFlow, where it is installed, is not loaded for the log.
+    assert "tensorflow_stub" in tensorboard.compat.tf.io.gfile.__name__
     told = [stand.iou for stand in stands if stand.iou is not None]
     assert told == [row["iou"] for row in result.course.rows]
     assert [row["step"] for row in result.course.rows] == [4, 8, 12]

@@ -12,9 +12,11 @@ from sfumato import __version__
 from sfumato.cli import (
     ablate,
     backends,
+    compare,
     cut,
     dataset,
     evaluate,
+    inspect,
     paint,
     place,
     replay,
@@ -42,10 +44,12 @@ app.command("replay")(replay.replay)
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("ablate")(ablate.ablate)
+app.command("compare")(compare.compare)
 app.command("styles")(styles.styles)
 app.command("backends")(backends.backends)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(inspect.app, name="inspect")
 app.add_typer(train.app, name="train")
 app.add_typer(weights.app, name="weights")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -162,14 +162,42 @@ def from_soft(soft: Alpha) -> Trimap:
     return trimap
 
 
-def cut(image: Image, trimap: Trimap, iterations: int, seed: int) -> NDArray[np.bool_]:
-    """GrabCut from a trimap that holds sure background and some foreground: bool ``[H, W]``."""
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What a round of learning colours and cutting came to.
+
+    Attributes:
+        state: the seeds, with the open pixels decided anew.
+        background, foreground: the colour models that were learned before the cut, float64
+            ``[1, 65]`` as OpenCV keeps them: five Gaussians' weights, means (B, G, R of 0..255),
+            and covariances.
+    """
+
+    state: Trimap
+    background: NDArray[np.float64]
+    foreground: NDArray[np.float64]
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """What is taken for foreground: bool ``[H, W]``."""
+        return np.isin(self.state, (cv2.GC_FGD, cv2.GC_PR_FGD))
+
+
+def rounds(image: Image, trimap: Trimap, iterations: int, seed: int) -> Iterator[Round]:
+    """GrabCut from a trimap that holds sure background and some foreground, round by round."""
     bgr = np.ascontiguousarray((image[..., ::-1] * 255).round().astype(np.uint8))
-    state = trimap.copy()
-    models = np.zeros((1, 65)), np.zeros((1, 65))  # five Gaussians each, as OpenCV stores them
+    state, models = trimap.copy(), (np.zeros((1, 65)), np.zeros((1, 65)))
     cv2.setRNGSeed(seed & 0x7FFFFFFF)
-    cv2.grabCut(bgr, state, (0, 0, 0, 0), *models, iterations, cv2.GC_INIT_WITH_MASK)
-    return np.isin(state, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    for i in range(iterations):
+        mode = cv2.GC_EVAL if i else cv2.GC_INIT_WITH_MASK
+        cv2.grabCut(bgr, state, (0, 0, 0, 0), *models, 1, mode)
+        yield Round(state.copy(), models[0].copy(), models[1].copy())
+
+
+def cut(image: Image, trimap: Trimap, iterations: int, seed: int) -> NDArray[np.bool_]:
+    """What the last of the :func:`rounds` takes for foreground: bool ``[H, W]``."""
+    *_, last = rounds(image, trimap, iterations, seed)
+    return last.mask
 
 
 def _holds(trimap: Trimap, *values: int) -> bool:

@@ -1,8 +1,9 @@
-"""Clusters of similar colour, numbered from the largest (k-means in CIELAB)."""
+"""Clusters of similar colour, numbered from the largest (k-means in CIELAB or in RGB)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,12 +19,18 @@ SAMPLE = 20_000
 """Pixels from which the centres are learned; more changes them by less than can be seen."""
 
 Features = NDArray[np.float32]
+Space = Literal["lab", "rgb"]
+
+_RGB = np.float32(100 / 3**0.5)  # makes black to white as long as it is in CIELAB
 
 
 class Options(BaseModel, extra="forbid"):
     """How pixels are put together."""
 
     clusters: int = Field(4, ge=2, le=16, description="number of clusters")
+    space: Space = Field(
+        "lab", description="colours as the eye tells them apart (lab), or as they are stored (rgb)"
+    )
     position: float = Field(
         0,
         ge=0,
@@ -56,9 +63,7 @@ class Kmeans:
     def __call__(self, image: Image) -> Segments:
         # One colour is one cluster; shading below what can be seen shall not make more.
         flat = is_flat(image)
-        pixels = features(
-            np.zeros_like(image) if flat else image, self.options.position, self.options.smooth
-        )
+        pixels = features(np.zeros_like(image) if flat else image, self.options)
         centres = learn(pixels, self.options.clusters, self.options.attempts, self.seed)
         owner = nearest(pixels, centres).reshape(image.shape[:2])
         areas = np.bincount(owner.ravel(), minlength=len(centres))
@@ -73,16 +78,21 @@ def build(options: Options, context: Context) -> Kmeans:
     return Kmeans(options, context.seed)
 
 
-def features(image: Image, position: float, smooth: int) -> Features:
-    """A pixel a row, float32 ``[H*W, 3 or 5]``: L*, a*, b* and, if weighted, y and x."""
-    lab = cv2.cvtColor(np.ascontiguousarray(image, dtype=np.float32), cv2.COLOR_RGB2LAB)
-    if smooth:
+def features(image: Image, options: Options) -> Features:
+    """What the clusters are made of, a pixel a row: float32 ``[H*W, 3 or 5]``.
+
+    The colour (L*, a*, b*, or R, G, B times 57.7: in both spaces black and white are 100 apart)
+    and, if the position counts, y and x.
+    """
+    rgb = np.ascontiguousarray(image, dtype=np.float32)
+    colours = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB) if options.space == "lab" else rgb * _RGB
+    if smooth := options.smooth:
         # 10 units of L*a*b* are a clear difference of colour; less is grain or shading.
-        lab = cv2.bilateralFilter(lab, 2 * smooth + 1, 10, smooth / 2)
+        colours = cv2.bilateralFilter(colours, 2 * smooth + 1, 10, smooth / 2)
     height, width = image.shape[:2]
-    rows = [lab.reshape(-1, 3)]
-    if position:
-        scale = 100 * position / max(height, width)
+    rows = [np.asarray(colours, np.float32).reshape(-1, 3)]
+    if options.position:
+        scale = 100 * options.position / max(height, width)
         ys, xs = np.mgrid[:height, :width].astype(np.float32)
         rows.append(np.stack([ys, xs], axis=-1).reshape(-1, 2) * np.float32(scale))
     return np.concatenate(rows, axis=1)

@@ -13,6 +13,8 @@ from pydantic import BaseModel, Field, create_model, field_validator, model_vali
 
 from sfumato import regions, registry, styles
 from sfumato.errors import UsageError, did_you_mean
+from sfumato.inspect.attributions import INTEGRATED, METHODS
+from sfumato.inspect.nets import NETS
 from sfumato.place.placing import Placing
 from sfumato.settings import BLENDS, MAX_SIZE, MIN_SIZE, Settings
 
@@ -166,7 +168,32 @@ class Place(Placing, Order, frozen=True):
             registry.find("stylize", self.stylizer)
 
 
-KINDS: dict[str, type[Order]] = {"paint": Paint, "cut": Cut, "place": Place, "optimise": Optimise}
+class Inspect(Order, frozen=True):
+    """Look inside: how colours split, what a net's layer sees, which pixels its answer hangs on."""
+
+    look: Literal["clusters", "features", "saliency"] = Field("clusters", description="At what.")
+    size: int = Field(256, ge=MIN_SIZE, le=1024, description="Longer side that is looked at.")
+    clusters: int | None = Field(
+        None, ge=2, le=16, description="Shown one by one; None = the best number."
+    )
+    net: Literal[tuple(NETS)] | None = Field(  # type: ignore[valid-type]
+        None, description="None = vgg19 for features, person for saliency."
+    )
+    layer: str | None = Field(
+        None, max_length=200, description="Of the net; features: None = relu3_1."
+    )
+    invert: bool = Field(False, description="Also draw what the layer still knows; slow.")
+    method: Literal[METHODS] = Field(  # type: ignore[valid-type]
+        INTEGRATED, description="Of saliency."
+    )
+    target: str | None = Field(
+        None, max_length=200, description="Of saliency: a class, or a channel of the layer."
+    )
+
+
+KINDS: dict[str, type[Order]] = {
+    "paint": Paint, "cut": Cut, "place": Place, "optimise": Optimise, "inspect": Inspect,
+}  # fmt: skip
 
 
 def check_region(text: str, sent: Collection[str]) -> None:

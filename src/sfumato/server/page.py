@@ -29,6 +29,10 @@ from sfumato.server.page_calls import EXAMPLES, Calls
 from sfumato.server.page_controls import (
     FLIP_WORDS,
     FORMAT_WORDS,
+    LAYERS,
+    LOOK_WORDS,
+    METHOD_WORDS,
+    NET_WORDS,
     REGION_WORDS,
     Controls,
     blends,
@@ -43,7 +47,10 @@ WEB = Path(__file__).parent / "web"
 TILES = WEB / "styles"
 """Our own portrait in each style, shown until there is a photo."""
 
-SCRIPTS = ("core", "photo", "masks", "areas", "view", "gallery", "paint", "curve", "place", "batch")
+SCRIPTS = (
+    "core", "photo", "masks", "areas", "view", "gallery", "paint", "curve", "place", "batch",
+    "inside",
+)  # fmt: skip
 """In the order in which they need one another."""
 
 NARROW = "@media (max-width: 640px) { .main.app { padding: 8px 12px !important } }"
@@ -87,6 +94,8 @@ def build(desk: Desk, house: House) -> gr.Blocks:
                 _place(functions)
             with gr.Tab("Optimise"):
                 _optimise(functions)
+            with gr.Tab("Look inside"):
+                _inside(functions)
             with gr.Tab("Batch"):
                 _batch(functions, house.max_files)
     return blocks
@@ -186,6 +195,21 @@ def _optimise(functions: Functions) -> None:
                 controls.tick("keep_colors", "Keep the photo's colours")
                 controls.choice("blend", "Edges", blends())
                 controls.choice("format", "File", FORMAT_WORDS)
+    stage.props["settings"] = controls.defaults
+
+
+def _inside(functions: Functions) -> None:
+    controls = Controls("inside", "inspect")
+    with gr.Row():
+        with gr.Column(scale=3, min_width=340):
+            stage = _stage("Inside", functions, "inside", examples=examples(PHOTOS))
+        with gr.Column(scale=1, min_width=320):
+            controls.choice("look", "Look at", LOOK_WORDS)
+            controls.go("Look")
+            controls.choice("layer", "Layer that sees", {name: name for name in LAYERS}, "relu3_1")
+            controls.tick("invert", "And what the layer still knows of the photo")
+            controls.choice("net", "Net that answers", NET_WORDS)
+            controls.choice("method", "How its answer is explained", METHOD_WORDS)
     stage.props["settings"] = controls.defaults
 
 

@@ -30,6 +30,24 @@ REGION_WORDS: dict[Any, str] = {
     "everything": "The whole picture",
 }
 PRESET_WORDS = {"fast": "Fast", "best": "Best", "classic": "Classic (Gatys et al. 2016)"}
+LOOK_WORDS: dict[Any, str] = {
+    "clusters": "How the colours split",
+    "features": "What a layer of VGG-19 sees",
+    "saliency": "What a net's answer hangs on",
+}
+NET_WORDS: dict[Any, str] = {
+    "person": "Where is a person? (our own net)",
+    "mobilenetv2": "What is it? (MobileNetV2)",
+    "efficientnet-lite0": "What is it? (EfficientNet-Lite0)",
+}
+METHOD_WORDS: dict[Any, str] = {
+    "integrated-gradients": "Integrated gradients",
+    "smoothgrad": "SmoothGrad",
+    "guided-backprop": "Guided backpropagation",
+    "grad-cam": "Grad-CAM",
+    "occlusion": "Occlusion",
+}
+LAYERS = ("relu1_1", "relu1_2", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1", "relu5_4")
 """What choices are called. Presets that are not named here re-make figures of papers."""
 
 
@@ -58,10 +76,10 @@ class Controls:
     def tick(self, name: str, label: str) -> None:
         self._tell(name, gr.Checkbox(self._default(name), label=label))
 
-    def choice(self, name: str, label: str, words: dict[Any, str]) -> None:
+    def choice(self, name: str, label: str, words: dict[Any, str], default: Any = None) -> None:
         """One of several; ``words``: value -> how it is called. The first is chosen where the
-        order's own default is none of them."""
-        default = self._default(name)
+        default (else the order's own) is none of them."""
+        default = self._default(name) if default is None else default
         chosen = default if default in words else next(iter(words))
         self.defaults[name] = chosen
         # Gradio's empty values mean "nothing chosen", so that the place in the list is sent.

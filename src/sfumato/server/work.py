@@ -13,7 +13,7 @@ from sfumato import files, placing_files, regions
 from sfumato.io import pictures
 from sfumato.io._files import write_whole
 from sfumato.server.jobs import Upload
-from sfumato.server.orders import KINDS, Cut, Order, Paint, Place
+from sfumato.server.orders import KINDS, Cut, Inspect, Order, Paint, Place
 from sfumato.studio import Studio
 from sfumato.types import Step, Watch
 
@@ -170,8 +170,20 @@ def _place(
     )  # fmt: skip
 
 
+def _inspect(
+    order: Inspect, task: Task, target: Path, studio: Studio, tell: Tell, watch: Watch | None
+) -> None:
+    del watch
+    from sfumato.server import looking
+
+    photo = files.read(str(task.path("photo")))
+    drawn = looking.figures(order, photo, studio.settings, lambda done: tell("inspect", done))
+    files.write(drawn, target, order.quality or pictures.QUALITY, overwrite=True)
+
+
 _DO: dict[str, Callable[[Any, Task, Path, Studio, Tell, Watch | None], None]] = {
     "paint": _paint, "optimise": _paint, "cut": _cut, "place": _place,
+    "inspect": _inspect,
 }  # fmt: skip
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import shutil
 import signal
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
@@ -23,6 +25,8 @@ RECIPE, CARD, LAST, BEST = "recipe.json", "README.md", "last.ckpt", "best.safete
 NET, ONNX, METRICS, CURVES = "net.safetensors", "net.onnx", "metrics.csv", "curves.png"
 
 LOG = "tensorboard"
+
+NO_TENSORFLOW = "tensorboard.compat.notf"
 
 COMMON = (RECIPE, CARD, LAST, BEST, NET, ONNX, METRICS, CURVES, LOG)
 """What every training leaves in its folder."""
@@ -90,6 +94,9 @@ def trainer(folder: Path, device: str, callbacks: list[Callback], **settings: An
         callbacks: what is done beside the learning; they write the checkpoints, too.
         settings: further ones of Lightning's.
     """
+    # TensorBoard writes through TensorFlow where that is installed, which takes seconds to load and
+    # talks. This is the name by which it is told not to.
+    sys.modules.setdefault(NO_TENSORFLOW, ModuleType(NO_TENSORFLOW))
     return Trainer(
         default_root_dir=folder,
         accelerator=device,

@@ -124,6 +124,7 @@ window.sfumato = (() => {
   }
 
   const STAGES = {
+    inspect: "Looking",
     "": "Starting", find: "Finding what to paint", stylize: "Painting", compose: "Blending",
     optimise: "Optimising", cut: "Cutting out", spot: "Looking for a place", lay: "Placing",
     colour: "Matching colours", manner: "Painting", surface: "Matching the surface",

@@ -1,0 +1,1 @@
+"""Looking inside: what clusters, cuts and nets make of a picture, as numbers and figures."""
