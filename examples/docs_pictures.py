@@ -37,6 +37,7 @@ def main() -> None:
     save("matting", matting(), columns=4)
     save("matting-known", matting_known(), columns=4)
     save("regions", regions(), columns=4)
+    save("style-nets", style_nets(), columns=5)
     sheet = pictures.from_image(fit(outlines(), 1400))
     pictures.write(sheet, IMAGES / "dataset" / "outlines.jpg", quality=78, overwrite=True)
 
@@ -130,6 +131,21 @@ BOXES = {
     "rooftop": [(152, 158, 357, 730)],
 }
 """Around the people, in pixels."""
+
+
+def style_nets() -> dict[str, Image]:
+    """Styles that have a net of their own, painted by the net for any style, and by theirs."""
+    own = sorted(path.stem for path in styles.NETS.glob("*.onnx"))
+    studio, tiles = Studio(), {}
+    for name in ("hat", "canal"):
+        photo = load(IMAGES / "photos" / f"{name}.jpg")
+        tiles[name] = photo
+        for style in own:
+            for stylizer in ("magenta", "johnson"):
+                layer = Layer("everything", styles.resolve(style), stylizer)
+                painting = pipeline.paint(photo, [layer], studio=studio)
+                tiles[f"{style}, {stylizer}{' ' * len(tiles)}"] = painting.image
+    return tiles
 
 
 def outlines() -> Image:

@@ -51,6 +51,7 @@ class FakeWorker:
     """Does each task by a function of the test: ``act(task, tell, stop) -> Outcome``."""
 
     limits: Limits
+    number: int = 0
     tasks: list = field(default_factory=list)
     act = None
 

@@ -53,7 +53,7 @@ def test_a_slow_job_is_answered_with_its_number_and_followed(serve, fake):
     answer = client.post("/v1/cut?wait=0", files=PHOTO)
     assert answer.status_code == 202
     job = answer.json()
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     running = client.get(job["links"]["self"]).json()
     assert (running["state"], running["stage"], running["fraction"]) == ("running", "work", 0.25)
     assert client.get(f"/v1/jobs/{job['id']}/result").status_code == 404
@@ -66,7 +66,7 @@ def test_events_tell_of_progress_until_the_job_is_over(serve, fake):
     fake.act = gate = Gate()
     client = serve()
     job = client.post("/v1/cut?wait=0", files=PHOTO).json()
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     threading.Timer(0.5, gate.leave.set).start()
     with client.stream("GET", job["links"]["events"]) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
@@ -82,7 +82,7 @@ def test_cancel(serve, fake):
     fake.act = gate = Gate()
     client = serve()
     job = client.post("/v1/cut?wait=0", files=PHOTO).json()
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     assert client.delete(job["links"]["self"]).status_code == 200
     wait_for(lambda: client.get(job["links"]["self"]).json()["state"] == "cancelled")
 
@@ -92,7 +92,7 @@ def test_stop_and_keep(serve, fake):
     client = serve()
     job = client.post("/v1/optimise?wait=0", files=PHOTO, data={"style": "waves"}).json()
     assert job["links"]["preview"] == f"/v1/jobs/{job['id']}/preview"
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     client.delete(job["links"]["self"], params={"keep": True})
     wait_for(lambda: client.get(job["links"]["self"]).json()["state"] == "done")
     assert client.get(f"/v1/jobs/{job['id']}/result").content == b"so far"
@@ -131,7 +131,7 @@ def test_too_many_jobs_are_told_when_to_come_again(serve, fake):
     client = serve(line=1)
     for seed in range(2):
         client.post("/v1/cut?wait=0", files=PHOTO, data={"seed": seed})
-        gate.entered.wait()
+        assert gate.entered.wait(60)
     answer = client.post("/v1/cut?wait=0", files=PHOTO, data={"seed": 3})
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) >= 1

@@ -76,7 +76,7 @@ def test_equal_jobs_in_line_are_done_once(open_desk, fake):
     fake.act = staticmethod(act)
     desk = open_desk()
     jobs = [desk.hand_in("cut", Cut(), sent()) for _ in range(3)]
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     gate.leave.set()
     assert {desk.fetch(over(desk, job.id).id, "result.png") for job in jobs} == {b"whole"}
     assert len(calls) == 1
@@ -86,7 +86,7 @@ def test_the_line_is_bounded(open_desk, fake):
     fake.act = gate = Gate()
     desk = open_desk(line=2)
     desk.hand_in("cut", Cut(seed=0), sent())
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     for seed in (1, 2):
         desk.hand_in("cut", Cut(seed=seed), sent())
     with pytest.raises(FullError, match="come again in") as full:
@@ -102,7 +102,7 @@ def test_progress_is_shown(open_desk, fake):
     fake.act = gate = Gate()
     desk = open_desk()
     job = desk.hand_in("cut", Cut(), sent())
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     shown = desk.look(job.id)
     assert (shown.state, shown.stage, shown.fraction) == ("running", "work", 0.25)
     gate.leave.set()
@@ -113,7 +113,7 @@ def test_a_waiting_job_is_cancelled_at_once(open_desk, fake, tmp_path):
     fake.act = gate = Gate()
     desk = open_desk()
     desk.hand_in("cut", Cut(seed=0), sent())
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     job = desk.hand_in("cut", Cut(seed=1), sent())
     assert desk.end(job.id).state == "cancelled"
     assert not (tmp_path / "desk" / "jobs" / job.id).exists()
@@ -124,7 +124,7 @@ def test_a_running_job_is_cancelled_and_leaves_nothing(open_desk, fake, tmp_path
     fake.act = gate = Gate()
     desk = open_desk()
     job = desk.hand_in("cut", Cut(), sent())
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     desk.end(job.id)
     assert over(desk, job.id).state == "cancelled"
     assert desk.fetch(job.id, "result.png") is None
@@ -135,7 +135,7 @@ def test_an_optimisation_can_be_stopped_and_kept(open_desk, fake):
     fake.act = gate = Gate()
     desk = open_desk()
     job = desk.hand_in("paint", Paint(style="waves"), sent())
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     desk.end(job.id, keep=True)
     kept = over(desk, job.id)
     assert kept.state == "done"
@@ -175,7 +175,7 @@ def test_what_runs_may_end_when_the_server_goes_down(open_desk, fake):
     fake.act = gate = Gate()
     desk = open_desk()
     job = desk.hand_in("cut", Cut(), sent())
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     gate.leave.set()
     desk.close()
     again = open_desk()
@@ -186,7 +186,7 @@ def test_what_does_not_end_is_handed_back_and_done_after_the_next_start(open_des
     fake.act = gate = Gate()
     desk = open_desk()
     job, second = (desk.hand_in("cut", Cut(seed=seed), sent()) for seed in (0, 1))
-    gate.entered.wait()
+    assert gate.entered.wait(60)
     desk.close(patience=0.05)
     fake.act = None
     again = open_desk()
