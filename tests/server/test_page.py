@@ -493,7 +493,7 @@ def test_everything_that_can_be_pressed_has_a_name(visit):
     tab = visit()
     for name in ("Paint", "Place", "Optimise", "Look inside", "Batch"):
         tab.get_by_role("tab", name=name, exact=True).click()
-        tab.locator(f"#{name.lower()}-stage .sf-stage > *").first.wait_for()
+        tab.locator(f"#{name.lower().split()[-1]}-stage .sf-stage > *").first.wait_for()
         nameless = tab.evaluate(
             """() => [...document.querySelectorAll("button, input, a[href], canvas[tabindex]")]
                 .filter((e) => e.checkVisibility())

@@ -9,13 +9,12 @@ last row or column.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from sfumato.errors import UsageError
+from sfumato.io._environment import environment
 from sfumato.nets.vgg import VGG19
 
 Tensor: TypeAlias = Any
@@ -44,7 +43,7 @@ def libraries() -> tuple[Any, Any]:
     if "keras" in sys.modules:
         keras = sys.modules["keras"]
     else:
-        with _environment():
+        with environment(DURING_IMPORT):
             keras = importlib.import_module("keras")
     if (backend := keras.backend.backend()) != "tensorflow":
         raise UsageError(
@@ -52,7 +51,7 @@ def libraries() -> tuple[Any, Any]:
             "needs 'tensorflow': set KERAS_BACKEND=tensorflow before Keras is imported, or use "
             "another process"
         )
-    with _environment():
+    with environment(DURING_IMPORT):
         return keras, importlib.import_module("tensorflow")
 
 
@@ -96,17 +95,3 @@ def reader(net: VGG19) -> Read:
         return {name: output[0] for name, output in zip(net.layers, outputs, strict=True)}
 
     return read
-
-
-@contextmanager
-def _environment() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in DURING_IMPORT}
-    os.environ.update(DURING_IMPORT)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
-import os
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from sfumato.errors import MissingExtraError, SfumatoError, WeightsError
+from sfumato.io._environment import environment
 from sfumato.server.work import LOSSES, Curve, Task, Workshop
 from sfumato.types import Image, Step
 
@@ -155,7 +155,8 @@ class Worker:
         self._process = context.Process(
             target=main, args=(theirs, self._limits), name="sfumato worker", daemon=True
         )
-        with _environment(self._environment):
+        # Libraries read their number of threads and the GPUs from it as they are loaded.
+        with _starting, environment(self._environment):
             self._process.start()
         theirs.close()
         return self._pipe
@@ -184,23 +185,7 @@ def _why(code: int | None, limits: Limits) -> str:
 
 
 _starting = threading.Lock()
-
-
-@contextmanager
-def _environment(its: Mapping[str, str]) -> Iterator[None]:
-    """The environment of a process that is started now: libraries read their number of threads
-    and the GPUs from it as they are loaded."""
-    with _starting:
-        before = {name: os.environ.get(name) for name in its}
-        os.environ.update(its)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+"""Held by who changes the environment; all threads of a process share it."""
 
 
 class Cancelled(BaseException):

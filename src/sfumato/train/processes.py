@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import multiprocessing
 
+from sfumato.io._environment import environment
+
 
 @contextmanager
 def helpers(count: int, work: Callable[..., Any], *arguments: Any) -> Iterator[None]:
@@ -30,25 +32,20 @@ def helpers(count: int, work: Callable[..., Any], *arguments: Any) -> Iterator[N
         )
         for rank in range(1, count)
     ]
-    before = {name: os.environ.get(name) for name in (*shared, "LOCAL_RANK")}
     for other in others:
         other.start()
     try:
-        os.environ.update(shared | {"LOCAL_RANK": "0"})
-        yield
-        for other in others:
-            other.join()
+        with environment(shared | {"LOCAL_RANK": "0"}):
+            yield
+            for other in others:
+                other.join()
     finally:
         for other in others:
             other.terminate()
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
-def _work(environment: Mapping[str, str], work: Callable[..., Any], arguments: Any) -> None:
-    os.environ.update(environment)
+def _work(its: Mapping[str, str], work: Callable[..., Any], arguments: Any) -> None:
+    os.environ.update(its)
     work(*arguments)
 
 
