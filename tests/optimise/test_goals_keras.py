@@ -47,7 +47,6 @@ KINK = 2e-3
 def tf():
     from sfumato.nets.vgg_keras import libraries
 
-    torch.set_num_threads(2)
     return libraries()[1]
 
 

@@ -43,7 +43,6 @@ def painter(random_file):
     """Builds one of both stylizers with random weights and few steps of a large rate."""
 
     def painter(backend="gatys-keras", **options):
-        torch.set_num_threads(2)
         if backend == "gatys":
             options["precision"] = "float32"
         quick = {"preset": "paper5-second", "vgg": random_file, "steps": 6, "learning_rate": 0.05}
