@@ -5,7 +5,6 @@ The HTML stands by itself: pictures and curves are inside it, and it asks for no
 
 from __future__ import annotations
 
-import base64
 import importlib.util
 import io
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ import sfumato
 from sfumato import pipeline
 from sfumato.errors import MissingExtraError
 from sfumato.io import pictures
+from sfumato.io.embedding import embedded
 from sfumato.ops.resize import fit, resize
 from sfumato.pipeline import Layer
 from sfumato.settings import Settings
@@ -198,7 +198,7 @@ def _curves(steps: Sequence[Step]) -> str | None:
         figure.legend(loc="outside right upper", frameon=False)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    return _embedded(stream.getvalue().encode(), "image/svg+xml")
+    return embedded(stream.getvalue().encode(), "image/svg+xml")
 
 
 def _drawable(loss: float) -> bool:
@@ -208,14 +208,10 @@ def _drawable(loss: float) -> bool:
 
 def _jpeg(image: Image, side: int) -> str:
     picture = pictures.from_image(fit(image, side))
-    return _embedded(pictures.to_bytes(picture, "jpeg", quality=90), "image/jpeg")
+    return embedded(pictures.to_bytes(picture, "jpeg", quality=90), "image/jpeg")
 
 
 def _alpha(alpha: Alpha) -> str:
     stream = io.BytesIO()
     pictures.write_alpha(fit(alpha, SMALL), stream)
-    return _embedded(stream.getvalue(), "image/png")
-
-
-def _embedded(data: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return embedded(stream.getvalue(), "image/png")

@@ -169,6 +169,4 @@ def test_ray_makes_the_same_bytes_also_if_a_worker_is_killed(tmp_path):
     assert killed
     assert killed[0] < 60
     assert not outcome.failed
-    made = everything(tmp_path / "ray")  # besides, perhaps, what the killed one was writing
-    whole = {name: data for name, data in made.items() if not name.endswith(".part")}
-    assert whole == everything(tmp_path / "local")
+    assert everything(tmp_path / "ray") == everything(tmp_path / "local")

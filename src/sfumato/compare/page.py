@@ -20,10 +20,11 @@ from sfumato.compare.table import Line
 from sfumato.compare.work import Work
 from sfumato.evaluate import segmenter
 from sfumato.evaluate.page import difference
-from sfumato.evaluate.plots import embedded, svg
+from sfumato.evaluate.plots import svg
 from sfumato.evaluate.report import Case, small, small_labels
 from sfumato.io import pictures
 from sfumato.io._files import write_whole
+from sfumato.io.embedding import embedded
 from sfumato.io.icc import unit
 from sfumato.ops.resize import fit
 from sfumato.report import check_installed

@@ -134,6 +134,8 @@ def stylize(
     finally:
         ordered = [done[item.picture] for item in items if item.picture in done]
         manifest.write(ordered)
+    if count == 1 and not interrupted:
+        _sweep(target)  # a worker may have been killed
     if count == 1 and limit is None and not interrupted:
         for other in target.glob("manifest-*-of-*.jsonl"):
             other.unlink()  # all that they say is in the one now

@@ -18,6 +18,7 @@ from sfumato.data.samples import IGNORED
 from sfumato.evaluate import plots
 from sfumato.evaluate.report import COLUMNS, NAMES, Case, Figures, Report
 from sfumato.io import pictures
+from sfumato.io.embedding import embedded
 from sfumato.io.icc import unit
 from sfumato.report import check_installed
 
@@ -159,6 +160,6 @@ def _corners(case: Case) -> list[list[int]]:
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> str:
-    return plots.embedded(
+    return embedded(
         pictures.to_bytes(pictures.from_image(unit(picture)), "jpeg", quality=85), "image/jpeg"
     )

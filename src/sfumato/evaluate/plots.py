@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from sfumato.evaluate.metrics import Interval
 from sfumato.evaluate.report import NAMES, Figures, Report
+from sfumato.io.embedding import embedded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -127,8 +127,3 @@ def svg(figure: Figure) -> str:
     with mpl.rc_context({"svg.hashsalt": "sfumato"}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     return embedded(stream.getvalue().encode(), "image/svg+xml")
-
-
-def embedded(data: bytes, kind: str) -> str:
-    """A file's bytes as an address that holds them."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

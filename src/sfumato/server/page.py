@@ -7,7 +7,6 @@ open them (see :mod:`sfumato.server.page_calls`).
 from __future__ import annotations
 
 import atexit
-import base64
 import io
 import os
 import secrets
@@ -23,6 +22,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from sfumato import styles
+from sfumato.io.embedding import embedded
 from sfumato.server.app import House
 from sfumato.server.desk import Desk
 from sfumato.server.page_calls import EXAMPLES, Calls
@@ -254,7 +254,7 @@ def catalogue(*, drawn: bool = False) -> list[dict[str, str]]:
             "name": style.name,
             "label": style.name.replace("-", " ").capitalize(),
             "description": style.description,
-            "thumb": _data_url((TILES / f"{style.name}.jpg").read_bytes()),
+            "thumb": embedded((TILES / f"{style.name}.jpg").read_bytes(), "image/jpeg"),
         }
         for style in styles.catalogue()
         if not (drawn and style.net)
@@ -270,11 +270,7 @@ def _thumb(name: str) -> str:
     small = picture.crop((left, top, left + side, top + side)).resize((112, 112))
     file = io.BytesIO()
     small.save(file, "JPEG", quality=80)
-    return _data_url(file.getvalue())
-
-
-def _data_url(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return embedded(file.getvalue(), "image/jpeg")
 
 
 def examples(named: dict[str, str]) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from sfumato import registry
 from sfumato.errors import SfumatoError, UsageError
+from sfumato.io.embedding import embedded
 from sfumato.server import forms
 from sfumato.server.desk import Desk, FullError, Sent
 from sfumato.server.jobs import Job
@@ -133,7 +134,7 @@ class Calls:
         wanted = Wanted.model_validate(given)
         name, data = self._made(wanted)
         media = MEDIA[name.rpartition(".")[2]]
-        return {"url": f"data:{media};base64,{base64.b64encode(data).decode()}"}
+        return {"url": embedded(data, media)}
 
     def offer(self, given: Any) -> Answer:
         """A file of a job to show and to download: its address on this server."""
@@ -166,8 +167,7 @@ class Calls:
         name = Example.model_validate(given).name
         if name not in known:
             raise UsageError(f"there is no example {name!r}")
-        data = base64.b64encode(known[name].read_bytes()).decode()
-        return {"url": f"data:image/jpeg;base64,{data}"}
+        return {"url": embedded(known[name].read_bytes(), "image/jpeg")}
 
     def _bytes(self, file: File) -> bytes:
         if file.data is not None:
