@@ -217,8 +217,8 @@ def test_hours_hence_nothing_is_left_of_a_thousand_jobs(open_desk, tmp_path, mon
     for job in jobs:
         over(desk, job.id)
     monkeypatch.setattr(time, "time", lambda now=time.time: now() + 4000)
-    wait_for(lambda: not list((tmp_path / "desk" / "jobs").iterdir()))
-    assert all(desk.look(job.id) is None for job in jobs)
+    wait_for(lambda: all(desk.look(job.id) is None for job in jobs))
+    assert not list((tmp_path / "desk" / "jobs").iterdir())  # files go before the book's line
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(open_desk, tmp_path, monkeypatch):
