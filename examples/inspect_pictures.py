@@ -48,6 +48,7 @@ def features() -> None:
 def saliency() -> None:
     made("saliency hat.jpg --net person --method all", overview="saliency-person")
     made("saliency cat.jpg --net mobilenetv2 --method all --window 48", overview="saliency-class")
+    made("saliency hat.jpg --net modnet", overview="saliency-modnet")
     channel = "saliency cat.jpg --net vgg19 --layer conv5_1 --target 50"
     made(f"{channel} --method guided-backprop --method occlusion", overview="saliency-channel")
 

@@ -36,7 +36,8 @@ NetName = Annotated[
     str,
     typer.Option(
         help="vgg19, person, mobilenetv2, efficientnet-lite0, fastdepth, vgg16, resnet34, "
-        "resnet50, resnet50-v1, or a .safetensors file that you trained.",
+        "resnet50, resnet50-v1, or a .safetensors file that you trained; modnet and u2netp by "
+        "occlusion alone.",
         metavar="NET",
     ),
 ]
@@ -197,7 +198,7 @@ def saliency(
         list[str] | None,
         typer.Option(
             help="guided-backprop, integrated-gradients, smoothgrad, grad-cam, occlusion, or all. "
-            f"Repeatable. (default: {METHOD})",
+            f"Repeatable. (default: {METHOD}; modnet, u2netp: occlusion)",
             metavar="METHOD",
         ),
     ] = None,
@@ -237,7 +238,7 @@ def saliency(
     """See which pixels a net's answer hangs on, and whether a net that knows nothing differs."""
     from sfumato.inspect.attributions import METHODS
 
-    methods = _methods(method or [METHOD], METHODS)
+    asked_for = _methods(method or [], METHODS)
     console = shared.Console(quiet)
     if layers:
         _list(_open(net, weights, device, console), _small(photo, size))
@@ -250,6 +251,9 @@ def saliency(
         raise UsageError(f"--baseline takes mean, black or blur, got {baseline!r}")
     recipe.check_installed()
     _figures.check_installed()
+    fitting = recipe.methods_for(net)
+    methods = [name for name in asked_for if name in fitting or "all" not in (method or [])]
+    methods = methods or [recipe.usual_method(net)]
     where = _point(point)
     places = _pages.places_of(photo, output, "saliency", [OVERVIEW, *methods])
     image = fit(_pages.read(photo, places, json_file, overwrite), size)

@@ -79,6 +79,7 @@ def outline(net: Net, height: int, width: int) -> dict[str, Layer]:
         net: any.
         height, width: of the picture in pixels.
     """
+    net.check_layers()
     import torch
     from torch.overrides import TorchFunctionMode
 

@@ -17,6 +17,8 @@ from sfumato.io import weights as store
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from sfumato.inspect.asked import Asked
+
 LABELS = Path(__file__).with_name("imagenet.txt")
 """Short English names of ImageNet's 1000 classes (2012), in their order, as Gradio (Apache-2.0) has
 them."""
@@ -50,12 +52,14 @@ class Net:
         kind: what it answers: ``classifier`` logits ``[B, K]``, ``segmenter`` logits
             ``[B, K, H, W]``, ``features`` anything else.
         classes: K names of the logits' channels; none for ``features``.
+        asked: set of nets that only answer: no layers, no gradients.
     """
 
     name: str
     module: nn.Module = field(repr=False)
     kind: Kind = "features"
     classes: tuple[str, ...] = ()
+    asked: Asked | None = None
 
     @property
     def layers(self) -> dict[str, nn.Module]:
@@ -73,6 +77,7 @@ class Net:
         Raises:
             UsageError: there is none; the message offers the nearest name.
         """
+        self.check_layers()
         if name not in self.layers:
             near = did_you_mean(name, self.layers)
             raise UsageError(
@@ -80,6 +85,14 @@ class Net:
                 "--layers lists them)"
             )
         return self.layers[name]
+
+    def check_layers(self) -> None:
+        """Raise UsageError if there is nothing to be had of the net but its answers."""
+        if self.asked:
+            raise UsageError(
+                f"{self.name} runs in ONNX Runtime, which shows none of its layers; "
+                "'sfumato inspect saliency --method occlusion' asks it which pixels matter"
+            )
 
     def class_number(self, text: str) -> int:
         """The channel of a class that is given by name or number.
@@ -113,10 +126,12 @@ class Known:
     Attributes:
         about: what it is, in a few words.
         build: path of the weights or None, and who is told of a download, to the net.
+        answers: it only answers, and shows neither layers nor gradients.
     """
 
     about: str
     build: Callable[[Path | None, store.Progress | None], Net] = field(repr=False)
+    answers: bool = False
 
 
 def load(
@@ -300,6 +315,18 @@ def _fastdepth(path: Path | None, progress: store.Progress | None) -> Net:
     return Net("fastdepth", fastdepth.load(path or store.fetch("fastdepth", progress)))
 
 
+def _answering(name: str, path: Path | None, progress: store.Progress | None) -> Net:
+    """A segmenter of the registry that runs in ONNX Runtime."""
+    if path is not None:
+        raise UsageError(f"{name} is asked as it is; leave --weights out")
+    from sfumato import registry
+    from sfumato.inspect.asked import Asked
+
+    asked = Asked(name)
+    classes = ("background", *registry.find("segment", name).classes)
+    return Net(name, asked.module(progress), "segmenter", classes, asked)
+
+
 NETS: Mapping[str, Known] = {
     "vgg19": Known("VGG-19, conv1_1 to relu5_4; what styles are compared with", _vgg19),
     "person": Known("U-Net on EfficientNet-Lite0 that finds people", _person),
@@ -310,6 +337,8 @@ NETS: Mapping[str, Known] = {
     "resnet34": Known("from a file of torchvision's", partial(_encoder, "resnet34")),
     "resnet50": Known("from a file of torchvision's", partial(_encoder, "resnet50")),
     "resnet50-v1": Known("from Keras's folder", partial(_encoder, "resnet50-v1")),
+    "modnet": Known("finds people; occlusion only", partial(_answering, "modnet"), True),
+    "u2netp": Known("finds the subject; occlusion only", partial(_answering, "u2netp"), True),
 }
 
 

@@ -23,6 +23,7 @@ from sfumato.inspect.attributions import (
     CAM,
     INTEGRATED,
     METHODS,
+    OCCLUSION,
     SAMPLES,
     SIGNED,
     Floats,
@@ -33,7 +34,7 @@ from sfumato.inspect.attributions import (
 )
 from sfumato.inspect.features import as_tensor, check
 from sfumato.inspect.fields import outline
-from sfumato.inspect.nets import PREPROCESS, Net
+from sfumato.inspect.nets import NETS, PREPROCESS, Net
 from sfumato.inspect.targets import Target, value
 from sfumato.ops.resize import resize
 from sfumato.types import Image, Progress, no_progress
@@ -173,6 +174,11 @@ def explain(
     if method not in METHODS:
         known = ", ".join(METHODS)
         raise UsageError(f"unknown method {method!r}{did_you_mean(method, METHODS)} ({known})")
+    if method not in methods_for(net.name):
+        raise UsageError(
+            f"{net.name} runs in ONNX Runtime, which gives no gradients; the method for it is "
+            f"{OCCLUSION}, got {method}"
+        )
     check(picture)
     height, width = picture.shape[:2]
     layers: list[str | None] = [None]
@@ -211,6 +217,16 @@ def explain(
     return found
 
 
+def methods_for(name: str) -> tuple[str, ...]:
+    """The methods that fit a net: all, or for one that only answers, occlusion."""
+    return (OCCLUSION,) if name in NETS and NETS[name].answers else METHODS
+
+
+def usual_method(name: str) -> str:
+    """What is taken for a net where no method is named."""
+    return INTEGRATED if INTEGRATED in methods_for(name) else OCCLUSION
+
+
 def shuffled(net: Net, seed: int = 0) -> Net:
     """The net with the entries of each weight matrix in another order.
 
@@ -219,6 +235,8 @@ def shuffled(net: Net, seed: int = 0) -> Net:
     """
     import torch
 
+    if net.asked:
+        return replace(net, module=net.asked.shuffled(seed))
     generator = torch.Generator().manual_seed(seed)
     module = copy.deepcopy(net.module)
     kept = {id(p) for p in getattr(module, PREPROCESS, torch.nn.Identity()).parameters()}

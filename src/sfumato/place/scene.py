@@ -16,7 +16,7 @@ from sfumato.types import Alpha, Image
 SIDE = 128
 """Spots are weighed in a painting of this longer side."""
 
-LIKELY = 0.3
+LIKELY = 0.15
 """Evidence from which on a place is kept free: who is missed is covered, a false find costs no more
 than room."""
 
@@ -26,6 +26,10 @@ SPECK = 0.0008
 ROUND = 7.0
 """A person's area in units of the squared radius of the largest disc inside. A standing figure has
 twice as much, but in a group its disc is larger: a find that has more is taken for several."""
+
+LOCAL = 0.4
+"""How much of that radius, as an exponent, is the disc's at each place, and not the whole find's:
+one child among the grown-up is small, but an arm is not a person."""
 
 AROUND = 0.7
 """How much the rest of a find's upright box counts as the person: nets miss an arm or a robe."""
@@ -117,13 +121,28 @@ def _persons(occupied: Alpha) -> tuple[Alpha, tuple[float, ...]]:
         x, y, wide, high = (int(n) for n in found[number, :4])
         own = labels == number
         box = np.where(own, np.float32(1), np.float32(AROUND))[y : y + high, x : x + wide]
-        far = cv2.distanceTransform((~own).astype(np.uint8), cv2.DIST_L2, 5)
+        far, nearest = cv2.distanceTransformWithLabels(
+            (~own).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
         person = np.where(far <= MARGIN * math.sqrt(wide * high), np.float32(BEYOND), np.float32(0))
         person[y : y + high, x : x + wide] = box
-        people += person / min(float(box.sum()), ROUND * float(thick[own].max()) ** 2)
+        radius = np.zeros(int(nearest.max()) + 1, np.float32)
+        radius[nearest[own]] = _radius(np.where(own, thick, np.float32(0)))[own]
+        people += person / np.minimum(float(box.sum()), ROUND * radius[nearest] ** 2)
         if high > wide:
             heights.append(high / mask.shape[0])
     return people, tuple(heights)
+
+
+def _radius(thick: Alpha) -> Alpha:
+    """Radius of the person at each place of one find, from its distance to the find's edge."""
+    local = thick.copy()
+    for reach in range(1, int(thick.max()) + 1):
+        # What lies in a disc of this radius that fits: further out than its middle by no more.
+        to_middle = cv2.distanceTransform((thick < reach).astype(np.uint8), cv2.DIST_L2, 5)
+        local[to_middle < reach] = reach
+    whole = float(thick.max())
+    return np.asarray(whole ** (1 - LOCAL) * np.maximum(local, 1) ** LOCAL, np.float32)
 
 
 def _texture(small: Image) -> Alpha:

@@ -77,7 +77,8 @@ def _saliency(order: Inspect, image: Image, settings: Settings, progress: Progre
     net = nets.load(order.net or "person", device=settings.device)
     target = targets.aim(net, image, target=order.target, layer=order.layer)
     found = saliency.explain(
-        net, image, target, order.method, seed=order.seed, progress=progress
+        net, image, target, order.method or saliency.usual_method(net.name),
+        seed=order.seed, progress=progress,
     )  # fmt: skip
     return [saliency.figure([found])]
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, create_model, field_validator, model_vali
 
 from sfumato import regions, registry, styles
 from sfumato.errors import UsageError, did_you_mean
-from sfumato.inspect.attributions import INTEGRATED, METHODS
+from sfumato.inspect.attributions import METHODS
 from sfumato.inspect.nets import NETS
 from sfumato.place.placing import Placing
 from sfumato.settings import BLENDS, MAX_SIZE, MIN_SIZE, Settings
@@ -183,8 +183,9 @@ class Inspect(Order, frozen=True):
         None, max_length=200, description="Of the net; features: None = relu3_1."
     )
     invert: bool = Field(False, description="Also draw what the layer still knows; slow.")
-    method: Literal[METHODS] = Field(  # type: ignore[valid-type]
-        INTEGRATED, description="Of saliency."
+    method: Literal[METHODS] | None = Field(  # type: ignore[valid-type]
+        None,
+        description="Of saliency; None = integrated-gradients, for modnet and u2netp occlusion.",
     )
     target: str | None = Field(
         None, max_length=200, description="Of saliency: a class, or a channel of the layer."
