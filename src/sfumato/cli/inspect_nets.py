@@ -236,24 +236,20 @@ def saliency(
     quiet: shared.Quiet = False,
 ) -> None:
     """See which pixels a net's answer hangs on, and whether a net that knows nothing differs."""
-    from sfumato.inspect.attributions import METHODS
+    from sfumato.inspect import saliency as recipe
 
-    asked_for = _methods(method or [], METHODS)
+    methods = _methods(method or [], net)
     console = shared.Console(quiet)
     if layers:
         _list(_open(net, weights, device, console), _small(photo, size))
         return
     from sfumato.inspect import _figures, targets
-    from sfumato.inspect import saliency as recipe
     from sfumato.ops.resize import fit
 
     if baseline not in get_args(recipe.Baseline):
         raise UsageError(f"--baseline takes mean, black or blur, got {baseline!r}")
     recipe.check_installed()
     _figures.check_installed()
-    fitting = recipe.methods_for(net)
-    methods = [name for name in asked_for if name in fitting or "all" not in (method or [])]
-    methods = methods or [recipe.usual_method(net)]
     where = _point(point)
     places = _pages.places_of(photo, output, "saliency", [OVERVIEW, *methods])
     image = fit(_pages.read(photo, places, json_file, overwrite), size)
@@ -342,12 +338,19 @@ def _parts(text: str, net: str) -> list[str]:
     return found
 
 
-def _methods(asked: list[str], known: tuple[str, ...]) -> list[str]:
+def _methods(asked: list[str], net: str) -> list[str]:
+    """The methods in their order; all = those that fit the net, none = its usual one."""
+    from sfumato.inspect.attributions import METHODS
+    from sfumato.inspect.saliency import methods_for, usual_method
+
     for name in asked:
-        if name not in (*known, "all"):
-            hint = did_you_mean(name, known)
-            raise UsageError(f"there is no method {name!r}{hint} (known: {', '.join(known)}, all)")
-    return [name for name in known if name in asked or "all" in asked]
+        if name not in (*METHODS, "all"):
+            hint = did_you_mean(name, METHODS)
+            known = ", ".join(METHODS)
+            raise UsageError(f"there is no method {name!r}{hint} (known: {known}, all)")
+    if "all" in asked:
+        return [*methods_for(net)]
+    return [name for name in METHODS if name in asked] or [usual_method(net)]
 
 
 def _point(text: str | None) -> tuple[float, float] | None:

@@ -17,6 +17,8 @@ from sfumato.types import Context
 if TYPE_CHECKING:
     from torch import nn
 
+DEVICE = "cpu"
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -24,11 +26,9 @@ class Asked:
 
     Attributes:
         name: the segmenter's, and its weights'.
-        device: where it runs.
     """
 
     name: str
-    device: str = "cpu"
 
     def module(self, progress: store.Progress | None = None) -> nn.Module:
         """Pictures to logits.
@@ -56,9 +56,9 @@ class Asked:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "shuffled.onnx"
             onnx.save(model, str(path))
-            session = runtime.session(path, self.device)
+            session = runtime.session(path, DEVICE)
         segmenter: Any = self._segmenter(None)
         return Answering(replace(segmenter, session=session))
 
     def _segmenter(self, progress: store.Progress | None) -> Any:
-        return registry.build("segment", self.name, Context(self.device, progress=progress))
+        return registry.build("segment", self.name, Context(DEVICE, progress=progress))
