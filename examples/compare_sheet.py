@@ -1,7 +1,7 @@
-"""One picture of a comparison, as docs/compare.md shows them: a row for each photo, a column each way.
+"""One picture of a comparison, as in docs/compare.md: a row for each photo, a column each way.
 
-    sfumato compare paper4 -p hat.jpg -p cat.jpg --set side=256 --set size=256 -o comparison
-    python examples/compare_sheet.py comparison sheet.jpg --label style_loss
+sfumato compare paper4 -p hat.jpg -p cat.jpg --set side=256 --set size=256 -o comparison
+python examples/compare_sheet.py comparison sheet.jpg --label style_loss
 """
 
 from __future__ import annotations
