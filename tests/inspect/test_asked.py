@@ -52,6 +52,20 @@ def test_other_methods_say_what_to_do(method, astronaut):
         saliency.explain(net, astronaut[::4, ::4], target, method)
 
 
+def test_a_file_of_the_same_name_is_no_such_net(tmp_path):
+    """What is trained here and happens to be called modnet has gradients."""
+    from sfumato.nets import segmenters
+
+    path = tmp_path / "modnet.safetensors"
+    segmenters.save(segmenters.build("unet", classes=2, encoder="mobilenetv2"), path)
+    net = nets.load(str(path))
+    assert (net.name, net.asked) == ("modnet", False)
+    picture = np.random.default_rng(0).random((64, 64, 3), dtype=np.float32)
+    target = targets.aim(net, picture, point=(0.5, 0.5))
+    found = saliency.explain(net, picture, target, "integrated-gradients", samples=2)
+    assert found.values.any()
+
+
 def test_it_has_no_layers_and_no_other_weights(astronaut, tmp_path):
     net = nets.load("modnet")
     with pytest.raises(UsageError, match="none of its layers"):

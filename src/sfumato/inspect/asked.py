@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,45 +20,33 @@ if TYPE_CHECKING:
 DEVICE = "cpu"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A segmenter of the registry whose net is one ONNX file.
+def module(name: str, progress: store.Progress | None = None) -> nn.Module:
+    """A segmenter of the registry whose net is one ONNX file of the same name: pictures to logits.
 
-    Attributes:
-        name: the segmenter's, and its weights'.
+    Raises:
+        WeightsError: the weights cannot be had.
     """
+    from sfumato.nets.answering import Answering
 
-    name: str
+    return Answering(registry.build("segment", name, Context(DEVICE, progress=progress)))
 
-    def module(self, progress: store.Progress | None = None) -> nn.Module:
-        """Pictures to logits.
 
-        Raises:
-            WeightsError: the weights cannot be had.
-        """
-        from sfumato.nets.answering import Answering
+def shuffled(name: str, own: nn.Module, seed: int) -> nn.Module:
+    """The same with the entries of each weight matrix in another order."""
+    import onnx
 
-        return Answering(self._segmenter(progress))
+    from sfumato.nets.answering import Answering
 
-    def shuffled(self, seed: int) -> nn.Module:
-        """The same with the entries of each weight matrix in another order."""
-        import onnx
-
-        from sfumato.nets.answering import Answering
-
-        model = onnx.load(str(store.fetch(self.name)))
-        rng = np.random.default_rng(seed)
-        for tensor in model.graph.initializer:
-            values = onnx.numpy_helper.to_array(tensor)
-            if values.ndim > 1 and np.issubdtype(values.dtype, np.floating):
-                mixed = rng.permutation(values.ravel()).reshape(values.shape)
-                tensor.CopyFrom(onnx.numpy_helper.from_array(mixed, tensor.name))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "shuffled.onnx"
-            onnx.save(model, str(path))
-            session = runtime.session(path, DEVICE)
-        segmenter: Any = self._segmenter(None)
-        return Answering(replace(segmenter, session=session))
-
-    def _segmenter(self, progress: store.Progress | None) -> Any:
-        return registry.build("segment", self.name, Context(DEVICE, progress=progress))
+    model = onnx.load(str(store.fetch(name)))
+    rng = np.random.default_rng(seed)
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.ndim > 1 and np.issubdtype(values.dtype, np.floating):
+            mixed = rng.permutation(values.ravel()).reshape(values.shape)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(mixed, tensor.name))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shuffled.onnx"
+        onnx.save(model, str(path))
+        session = runtime.session(path, DEVICE)
+    segmenter: Any = cast(Answering, own).segmenter
+    return Answering(replace(segmenter, session=session))

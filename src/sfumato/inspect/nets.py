@@ -17,8 +17,6 @@ from sfumato.io import weights as store
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from sfumato.inspect.asked import Asked
-
 LABELS = Path(__file__).with_name("imagenet.txt")
 """Short English names of ImageNet's 1000 classes (2012), in their order, as Gradio (Apache-2.0) has
 them."""
@@ -52,14 +50,14 @@ class Net:
         kind: what it answers: ``classifier`` logits ``[B, K]``, ``segmenter`` logits
             ``[B, K, H, W]``, ``features`` anything else.
         classes: K names of the logits' channels; none for ``features``.
-        asked: set of nets that only answer: no layers, no gradients.
+        asked: it only answers: no layers, no gradients.
     """
 
     name: str
     module: nn.Module = field(repr=False)
     kind: Kind = "features"
     classes: tuple[str, ...] = ()
-    asked: Asked | None = None
+    asked: bool = False
 
     @property
     def layers(self) -> dict[str, nn.Module]:
@@ -320,11 +318,10 @@ def _answering(name: str, path: Path | None, progress: store.Progress | None) ->
     if path is not None:
         raise UsageError(f"{name} is asked as it is; leave --weights out")
     from sfumato import registry
-    from sfumato.inspect.asked import Asked
+    from sfumato.inspect import asked
 
-    asked = Asked(name)
     classes = ("background", *registry.find("segment", name).classes)
-    return Net(name, asked.module(progress), "segmenter", classes, asked)
+    return Net(name, asked.module(name, progress), "segmenter", classes, asked=True)
 
 
 NETS: Mapping[str, Known] = {

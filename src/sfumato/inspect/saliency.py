@@ -19,6 +19,7 @@ import numpy as np
 
 from sfumato.errors import MissingExtraError, UsageError, did_you_mean
 from sfumato.inspect import _figures as figures
+from sfumato.inspect import asked
 from sfumato.inspect.attributions import (
     CAM,
     INTEGRATED,
@@ -174,7 +175,7 @@ def explain(
     if method not in METHODS:
         known = ", ".join(METHODS)
         raise UsageError(f"unknown method {method!r}{did_you_mean(method, METHODS)} ({known})")
-    if method not in methods_for(net.name):
+    if net.asked and method != OCCLUSION:
         raise UsageError(
             f"{net.name} runs in ONNX Runtime, which gives no gradients; the method for it is "
             f"{OCCLUSION}, got {method}"
@@ -236,7 +237,7 @@ def shuffled(net: Net, seed: int = 0) -> Net:
     import torch
 
     if net.asked:
-        return replace(net, module=net.asked.shuffled(seed))
+        return replace(net, module=asked.shuffled(net.name, net.module, seed))
     generator = torch.Generator().manual_seed(seed)
     module = copy.deepcopy(net.module)
     kept = {id(p) for p in getattr(module, PREPROCESS, torch.nn.Identity()).parameters()}

@@ -17,8 +17,8 @@ SIDE = 1024
 EVIDENCE = {"person": 0.8, "near": 0.6, "selfie": 0.8, "u2netp": 0.25}
 """How much each net's word counts for somebody being there; they add up. ``near`` is the net for
 people again, with a closer look at each quarter: it finds the small ones. A thing that is merely
-salient is nobody, one of which a net for people speaks, too, however faintly, may be somebody.
-Chosen on 200 of People-Art's training pictures."""
+salient is not taken for somebody (one half), but where it is clearly so, it is kept free, too
+(:data:`sfumato.place.scene.LIKELY`). Chosen on 200 of People-Art's training pictures."""
 
 PERSON = {"least": 0.0, "islands": 0.0}
 """In paintings the net for people is less sure of itself: all that it finds is taken."""
